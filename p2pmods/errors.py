@@ -1,0 +1,119 @@
+"""Every error that crosses a package border, each with the fields that its reader needs.
+
+An error's `str()` is one line that a person can act on. Text that came from outside (an upstream's answer, a name
+in a zip) is put through `printable` before it gets into a message.
+"""
+
+from __future__ import annotations
+
+
+def printable(text: str | bytes, limit: int = 200) -> str:
+    """`text` with control characters escaped and at most `limit` characters, safe for a terminal or a log."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    cut = text[: limit + 1]
+    out = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+    return out if len(out) <= limit else out[: limit - 1] + "…"
+
+
+class P2pmodsError(Exception):
+    """The base of all errors of this package."""
+
+
+class UserError(P2pmodsError):
+    """Something the person at the terminal can put right: one line on stderr, exit status `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(UserError):
+    """A wrong flag, setting or argument: exit status 2."""
+
+    exit_code = 2
+
+
+class InvalidPath(P2pmodsError):
+    """A module path, import path or file path that Go would refuse."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"malformed path {printable(path)!r}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class InvalidVersion(P2pmodsError):
+    """A version that is not canonical, or does not fit its module path."""
+
+    def __init__(self, path: str, version: str, reason: str) -> None:
+        super().__init__(f"{printable(path)}@{printable(version)}: invalid version: {reason}")
+        self.path = path
+        self.version = version
+        self.reason = reason
+
+
+class MalformedData(P2pmodsError):
+    """Bytes that are not the `what` (go.sum, info, note, tile, …) they should be."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"malformed {what}: {reason}")
+        self.what = what
+        self.reason = reason
+
+
+class ZipRefused(P2pmodsError):
+    """A module zip outside the strict profile that we and Go read alike."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"module zip refused: {reason}")
+        self.reason = reason
+
+
+class HashMismatch(P2pmodsError):
+    """Bytes whose hash is not the one that `authority` states for them."""
+
+    def __init__(self, name: str, want: str, got: str, authority: str) -> None:
+        super().__init__(f"{name}: hash is {got}, but {authority} says {want}")
+        self.name = name
+        self.want = want
+        self.got = got
+        self.authority = authority
+
+
+class SourceError(P2pmodsError):
+    """A source did not deliver. `source` names it without credentials, `reason` says why in a few words."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"{source}: {reason}")
+        self.source = source
+        self.reason = reason
+
+
+class NotFound(SourceError):
+    """The source says that it does not exist (404, 410): the only answer after which go passes a `,`."""
+
+
+class Refused(SourceError):
+    """The source will not give it (401, 403, 451), or our own policy refuses the bytes."""
+
+
+class Unavailable(SourceError):
+    """The source cannot answer now: offline, a timeout, 429, 5xx, a broken or nonsensical answer."""
+
+
+class SumdbError(P2pmodsError):
+    """The checksum database did not prove something: absent, malformed or unverifiable answers. Not an attack."""
+
+
+class SumdbSecurityError(SumdbError):
+    """Two signed tree heads that cannot both be true: a fork or a rollback. The database is frozen."""
+
+    def __init__(self, database: str, ours: bytes, theirs: bytes, reason: str) -> None:
+        super().__init__(f"{database}: SECURITY ERROR: {reason}")
+        self.database = database
+        self.ours = ours
+        self.theirs = theirs
+        self.reason = reason
+
+
+class StoreError(P2pmodsError):
+    """The store cannot be used or a write failed (disk full, locked, damaged); says the cure."""
