@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from p2pmods.errors import HashMismatch, MalformedData
 from p2pmods.gomod.h1 import hash_go_mod
@@ -17,6 +16,9 @@ from p2pmods.gomod.info import Info, parse_info
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.gomod.zipcheck import MAX_GO_MOD, check_module_zip
 from p2pmods.trust.evidence import Evidence, FromModuleCache, FromUpstream, Source, SourceKind, is_proven
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 MAX_INFO: Final = 1 << 20  # an .info is some hundred bytes; Origin of a huge repository stays far below
 
@@ -88,7 +90,7 @@ def check_info(key: FileKey, data: bytes) -> CheckedFile:
 
 
 def check_mod(key: FileKey, data: bytes) -> CheckedFile:
-    """Raises MalformedData when `data` is no go.mod at all (a login page, say); its content is the hash's business."""
+    """Raises MalformedData when `data` is no go.mod at all (a login page, say). Its hash judges the rest."""
     if len(data) > MAX_GO_MOD:
         raise MalformedData("go.mod", f"{len(data)} bytes, more than {MAX_GO_MOD}")
     if not _MODULE_LINE.search(data):
