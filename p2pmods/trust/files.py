@@ -75,7 +75,7 @@ class Statement:
     evidence: Evidence
 
 
-class NeedsProof(Exception):  # noqa: N818 - not a failure by itself: the caller decides whether to wait for a proof
+class NeedsProof(Exception):
     """The policy admits these bytes only with a proof or pin, and there is none yet."""
 
 
