@@ -42,10 +42,11 @@ class InvalidPath(P2pmodsError):
 
 
 class InvalidVersion(P2pmodsError):
-    """A version that is not canonical, or does not fit its module path."""
+    """A version that is not canonical, or does not fit its module path. `path` is "" where none was given."""
 
     def __init__(self, path: str, version: str, reason: str) -> None:
-        super().__init__(f"{printable(path)}@{printable(version)}: invalid version: {reason}")
+        name = f"{printable(path)}@{printable(version)}" if path else printable(version)
+        super().__init__(f"{name}: invalid version: {reason}")
         self.path = path
         self.version = version
         self.reason = reason
