@@ -1,0 +1,173 @@
+"""The end record and the central directory of a module zip, read strictly: one meaning for every reader.
+
+Go's archive/zip looks for the end record backwards, shifts offsets by what stands before the archive, trusts counts
+modulo 65536 and follows zip64 locators. A file that uses any of that can show two readers two trees, so all of it is
+refused here: the end record is the last thing in the file, the directory ends where it begins, and the entries fill
+the directory exactly.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from p2pmods.errors import ZipRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    PRead = Callable[[int, int], bytes]
+
+MAX_ZIP = 500 << 20  # bytes of the zip itself; x/mod/zip.MaxZipFile
+MAX_ENTRIES = 1 << 17  # our own: a toolchain has 15,000
+MAX_DIRECTORY = 16 << 20  # bytes; our own: it is held in memory as a whole
+
+# signature, disk, disk of the directory, entries on this disk, entries, size, offset, comment length
+_END = Struct("<IHHHHIIH")
+_END_SIGNATURE = 0x06054B50
+# signature, disk of the record, offset of the record, number of disks
+_LOCATOR = Struct("<IIQI")
+_LOCATOR_SIGNATURE = 0x07064B50
+# signature, length of the rest, made by, needed, disk, disk of the directory, entries here, entries, size, offset
+_END64 = Struct("<IQHHIIQQQQ")
+_END64_SIGNATURE = 0x06064B50
+# signature, needed, flags, method, CRC, packed, size, name length, extra length, comment length, disk, offset;
+# passed over: made by, time, date, internal and external attributes
+_HEADER = Struct("<I2xHHH4xIIIHHHH6xI")
+_HEADER_SIGNATURE = 0x02014B50
+_EXTRA = Struct("<HH")
+
+FLAG_DESCRIPTOR = 0x0008  # CRC and sizes follow the data
+_FLAGS_KNOWN = FLAG_DESCRIPTOR | 0x0006 | 0x0800  # descriptor, how hard deflate tried, name is UTF-8
+STORED = 0
+DEFLATED = 8
+_EXTRAS_HARMLESS = {0x5455, 0x7875}  # times, and owner: neither changes what a reader extracts
+
+
+class Directory(NamedTuple):
+    """The central directory as bytes, how many entries it holds, and everything that stands behind it in the file."""
+
+    offset: int
+    data: bytes
+    entries: int
+    tail: bytes
+
+
+class Entry(NamedTuple):
+    """One entry: its raw name, and of its header what reading needs. `header` is where that stands in `data`."""
+
+    name: bytes
+    header: int
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    offset: int
+
+
+def read_exact(pread: PRead, offset: int, length: int) -> bytes:
+    """`length` bytes at `offset`; a file that has become shorter is refused."""
+    data = pread(offset, length)
+    if len(data) != length:
+        raise ZipRefused(f"truncated: {len(data)} of {length} bytes at offset {offset}")
+    return data
+
+
+def read_directory(size: int, pread: PRead) -> Directory:
+    """Find the directory of a zip of `size` bytes and read it; it is then in memory, at most MAX_DIRECTORY bytes."""
+    if size > MAX_ZIP:
+        raise ZipRefused(f"{size} bytes, more than the {MAX_ZIP} that Go allows")
+    if size < _END.size:
+        raise ZipRefused("too short to be a zip")
+    tail = read_exact(pread, max(0, size - _END.size - _LOCATOR.size), min(size, _END.size + _LOCATOR.size))
+    end = tail[-_END.size :]
+    signature, disk, dir_disk, here, entries, length, offset, comment = _END.unpack(end)
+    if signature != _END_SIGNATURE or comment:
+        raise ZipRefused("no end record at the very end (a comment, trailing bytes, or a cut file)")
+    if disk or dir_disk or here != entries:
+        raise ZipRefused("spread over several disks")
+    at = size - len(end)
+    locator = tail[: -_END.size]
+    if len(locator) == _LOCATOR.size and _LOCATOR.unpack(locator)[0] == _LOCATOR_SIGNATURE:
+        at, entries, length, offset, end = _read_zip64(pread, at, locator, (entries, length, offset), end)
+    if offset + length != at:
+        raise ZipRefused("bytes before the archive, or between the directory and its end record")
+    if entries > MAX_ENTRIES:
+        raise ZipRefused(f"{entries} entries, more than {MAX_ENTRIES}")
+    if length > MAX_DIRECTORY:
+        raise ZipRefused(f"a directory of {length} bytes, more than {MAX_DIRECTORY}")
+    return Directory(offset, read_exact(pread, offset, length), entries, end)
+
+
+def _read_zip64(
+    pread: PRead, end_at: int, locator: bytes, short: tuple[int, int, int], end: bytes
+) -> tuple[int, int, int, int, bytes]:
+    """(where the record is, entries, length, offset, the record and all behind it); needed from 65,535 entries."""
+    at = end_at - _LOCATOR.size - _END64.size
+    _, disk, record_at, disks = _LOCATOR.unpack(locator)
+    if at < 0 or disk or disks != 1 or record_at != at:
+        raise ZipRefused("a zip64 locator that does not point at the record just before it")
+    record = read_exact(pread, at, _END64.size)
+    signature, rest, _, _, disk, dir_disk, here, entries, length, offset = _END64.unpack(record)
+    if signature != _END64_SIGNATURE or rest != _END64.size - 12 or disk or dir_disk or here != entries:
+        raise ZipRefused("a malformed zip64 end record")
+    if entries < 0xFFFF:
+        raise ZipRefused("zip64 where nothing needs it")
+    # As archive/zip writes it, all three say "look at the zip64 record".
+    if short != (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF):
+        raise ZipRefused("an end record that does not defer to the zip64 one")
+    return at, entries, length, offset, record + locator + end
+
+
+def entries_of(directory: Directory) -> Iterator[Entry]:
+    """The entries in order, each checked by itself; they fill the directory exactly."""
+    data = directory.data
+    at = 0
+    for _ in range(directory.entries):
+        if at + _HEADER.size > len(data):
+            raise ZipRefused("the directory is shorter than its entries")
+        header = _HEADER.unpack_from(data, at)
+        signature, needed, flags, method, crc, packed, size = header[:7]
+        name_length, extra_length, comment_length, disk, offset = header[7:]
+        name_at = at + _HEADER.size
+        extra_at = name_at + name_length
+        after = extra_at + extra_length
+        if signature != _HEADER_SIGNATURE or after > len(data):
+            raise ZipRefused("a malformed directory header")
+        if flags & ~_FLAGS_KNOWN or (method and method != DEFLATED) or needed > 20 or disk or comment_length:
+            _refuse_header(flags, method, needed, disk)
+        if extra_length:
+            check_extra(data[extra_at:after])
+        yield Entry(data[name_at:extra_at], at, flags, method, crc, packed, size, offset)
+        at = after
+    if at != len(data):
+        raise ZipRefused("the directory is longer than its entries")
+
+
+def _refuse_header(flags: int, method: int, needed: int, disk: int) -> None:
+    if flags & 0x2041:
+        raise ZipRefused("an encrypted entry")
+    if flags & ~_FLAGS_KNOWN:
+        raise ZipRefused(f"an entry with flags {flags:#06x}")
+    if method not in (STORED, DEFLATED):
+        raise ZipRefused(f"an entry with compression method {method}")
+    if needed > 20:
+        raise ZipRefused(f"an entry that needs version {needed / 10} of the format")
+    if disk:
+        raise ZipRefused("spread over several disks")
+    raise ZipRefused("an entry with a comment")
+
+
+def check_extra(extra: bytes) -> None:
+    """Whole fields only, and only those that no reader takes a size, an offset or a name from."""
+    at = 0
+    while at < len(extra):
+        if at + _EXTRA.size > len(extra):
+            raise ZipRefused("a malformed extra field")
+        tag, length = _EXTRA.unpack_from(extra, at)
+        if tag not in _EXTRAS_HARMLESS:
+            raise ZipRefused(f"an extra field {tag:#06x}")
+        at += _EXTRA.size + length
+    if at != len(extra):
+        raise ZipRefused("a malformed extra field")
