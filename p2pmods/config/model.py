@@ -1,0 +1,52 @@
+"""The settings in force, each one parsed and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from p2pmods.config.values import Address, SwarmSetting
+    from p2pmods.gomod.goproxy import ProxyStep
+    from p2pmods.gomod.gosumdb import SumdbSetting
+    from p2pmods.gomod.patterns import Patterns
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One node's settings. `origins` says for each key where its value came from; `notices` is for the person.
+
+    `sumdb` is None when it is off, `module_cache` when it is off or unknown, `gopath` when unknown,
+    `peer_listen` for all interfaces with a kept free port. `setup_token` is the path token that
+    `setup --strict` put into go's settings: under it nothing follows this node.
+    """
+
+    listen: Address
+    data: Path
+    upstream: tuple[ProxyStep, ...]
+    sumdb: SumdbSetting | None
+    private: Patterns
+    no_proxy: Patterns
+    no_sumdb: Patterns
+    offline: bool
+    module_cache: Path | None
+    gopath: Path | None
+    allow_remote: bool
+    api_token: str | None
+    allowed_hosts: tuple[str, ...]
+    mesh: bool
+    peer_listen: Address | None
+    peers: tuple[Address, ...]
+    mdns: bool
+    swarm: SwarmSetting
+    setup_token: str | None
+    origins: Mapping[str, str]
+    texts: Mapping[str, str]
+    notices: tuple[str, ...]
+
+    def is_private(self, path: str) -> bool:
+        """Whether module `path` is never named to a peer: any one of the three lists is enough."""
+        return any(patterns.matches(path) for patterns in (self.private, self.no_proxy, self.no_sumdb))
