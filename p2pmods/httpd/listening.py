@@ -1,0 +1,80 @@
+"""Listening sockets, as plain non-blocking sockets of the standard library."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+
+import trio
+
+from p2pmods.errors import P2pmodsError
+
+_REASONS = {
+    errno.EADDRINUSE: "another program listens there",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.EACCES: "not permitted",
+}
+
+
+class CannotListen(P2pmodsError):
+    """`address` cannot be listened on; `errno` is the system's number or None, `reason` says it in words."""
+
+    def __init__(self, host: str, port: int, reason: str, number: int | None = None) -> None:
+        super().__init__(f"cannot listen on {address(host, port)}: {reason}")
+        self.address = address(host, port)
+        self.reason = reason
+        self.errno = number
+
+
+def address(host: str, port: int) -> str:
+    """`host:port`, with the brackets that IPv6 needs."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def listen(host: str, port: int, *, backlog: int = 512) -> list[socket.socket]:
+    """One listening socket for each address of `host`, all on the same port; port 0 takes a free one.
+
+    `host` is a name or an IPv4 or IPv6 address, without brackets. Raises CannotListen.
+    """
+    try:
+        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise CannotListen(host, port, "the host name is not known") from error
+    listeners: list[socket.socket] = []
+    try:
+        for family, _, _, _, where in dict.fromkeys(found):
+            listeners.append(_bind(family, (where[0], port, *where[2:]), backlog))
+            port = listeners[0].getsockname()[1]
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        reason = _REASONS.get(error.errno or 0) or (error.strerror or str(error))
+        raise CannotListen(host, port, reason, error.errno) from error
+    return listeners
+
+
+def url_of(listener: socket.socket) -> str:
+    """`http://host:port` of a listening socket."""
+    name = listener.getsockname()
+    return f"http://{address(name[0], name[1])}"
+
+
+def _bind(family: int, where: tuple[object, ...], backlog: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # On Windows SO_REUSEADDR would let another program take the port away, and EXCLUSIVEADDRUSE forbids it.
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        elif os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.setblocking(False)
+        listener.bind(where)
+        listener.listen(backlog)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
