@@ -1,0 +1,284 @@
+"""The client of module proxies and checksum databases over http and https."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import httpcore
+import trio
+
+from p2pmods.errors import printable
+from p2pmods.upstream.answer import MAX_ERROR_BODY, REDIRECTS, Head, TryAgain, raise_for_status
+from p2pmods.upstream.connections import Connections
+from p2pmods.upstream.failure import Unreachable, UpstreamFailed, UpstreamUnavailable
+from p2pmods.upstream.limits import Limits, Want
+from p2pmods.upstream.netrc import netrc_path, read_netrc
+from p2pmods.upstream.origin import Origin, parse_origin, redirected
+from p2pmods.upstream.sink import BytesSink
+from p2pmods.upstream.transfer import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from p2pmods.upstream.offline import OfflineState
+    from p2pmods.upstream.sink import Sink
+
+_USER_AGENT: Final = b"p2pmods"
+_TWICE: Final = 2  # attempts at what usually stays as it is: no connection
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatistics:
+    """What one host (`host:port`) was asked for and answered. `last_success` is Unix time."""
+
+    host: str
+    requests: int = 0
+    bytes: int = 0
+    failures: int = 0
+    retries: int = 0
+    last_failure: str | None = None
+    last_success: float | None = None
+
+
+@dataclass(slots=True)
+class _Host:
+    """One host's places for requests under way, and its figures."""
+
+    small: trio.CapacityLimiter
+    zips: trio.CapacityLimiter
+    figures: HostStatistics
+
+
+@dataclass(slots=True)
+class _Request:
+    """One file wanted from one upstream, all attempts."""
+
+    origin: Origin
+    want: Want
+    transfer: Transfer
+    host: _Host
+    deadline: float
+    body: bool = field(default=False)  # whether an answer's head has come in this attempt
+
+
+class ProxyClient:
+    """Fetches single files, with bounds, deadlines, retries and resumption. One for the whole node.
+
+    Failures are UpstreamFailed; those to reach a host at all are told to `offline`, which makes the next ones quick.
+    """
+
+    def __init__(
+        self,
+        offline: OfflineState,
+        *,
+        limits: Limits | None = None,
+        environ: Mapping[str, str] | None = None,
+        netrc: Mapping[str, str] | None = None,
+        random_fraction: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`environ` and `netrc` default to this process's environment and what it leads to."""
+        environ = os.environ if environ is None else environ
+        self.offline = offline
+        self._limits = limits or Limits()
+        self._connections = Connections(environ)
+        self._netrc = _netrc(environ) if netrc is None else netrc
+        self._random = random_fraction
+        self._clock = clock
+        self._hosts: dict[str, _Host] = {}
+        self._bodies = 0
+
+    async def get(self, base: str, path: str, want: Want) -> bytes:
+        """The bytes at `path` (escaped as Go does) below the proxy URL `base`. Raises UpstreamFailed."""
+        sink = BytesSink()
+        await self.fetch(base, path, want, sink)
+        return sink.getvalue()
+
+    async def fetch(self, base: str, path: str, want: Want, sink: Sink) -> None:
+        """The same into an empty `sink`. After an error what is in the sink is worth nothing."""
+        origin = parse_origin(base, path, self._netrc)
+        host = self._host(origin.authority)
+        async with host.zips if want is Want.ZIP else host.small:
+            started = trio.current_time()
+            if wait := self.offline.wait(origin.authority, now=started):
+                raise Unreachable(origin.name, f"out of reach, next try in {wait:.0f} s")
+            transfer = Transfer(origin.name, want, sink, self._limits)
+            request = _Request(origin, want, transfer, host, started + self._limits.total(want))
+            try:
+                await self._persist(request)
+            except UpstreamFailed as error:
+                self._note(request, error, started)
+                raise
+            self._note(request, None, started)
+
+    def statistics(self) -> tuple[HostStatistics, ...]:
+        """One entry for each host asked so far."""
+        return tuple(host.figures for host in self._hosts.values())
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._connections.aclose()
+
+    def _host(self, authority: str) -> _Host:
+        if authority not in self._hosts:
+            small, zips = self._limits.small_at_once, self._limits.zips_at_once
+            figures = HostStatistics(authority)
+            self._hosts[authority] = _Host(trio.CapacityLimiter(small), trio.CapacityLimiter(zips), figures)
+        return self._hosts[authority]
+
+    def _note(self, request: _Request, error: UpstreamFailed | None, started: float) -> None:
+        host, authority, now = request.host, request.origin.authority, trio.current_time()
+        if isinstance(error, Unreachable):
+            self.offline.failed(authority, started=started, now=now)
+        else:
+            self.offline.succeeded(authority, now=now)
+        figures = host.figures
+        if error is None:
+            host.figures = replace(figures, requests=figures.requests + 1, last_success=self._clock())
+        else:
+            host.figures = replace(
+                figures,
+                requests=figures.requests + 1,
+                failures=figures.failures + 1,
+                last_failure=error.reason,
+            )
+
+    async def _persist(self, request: _Request) -> None:
+        """Attempts with growing pauses, until it is there, hopeless or too late."""
+        limits, attempt = self._limits, 1
+        while True:
+            try:
+                await self._attempt(request)
+            except TryAgain as again:
+                pause = limits.backoff * 2 ** (attempt - 1) * (0.5 + self._random())
+                pause = max(min(pause, limits.backoff_longest), again.delay)
+                late = trio.current_time() + pause >= request.deadline
+                if attempt >= min(limits.attempts, again.attempts) or late:
+                    raise again.error from again
+                await trio.sleep(pause)
+                attempt += 1
+                request.host.figures = replace(request.host.figures, retries=request.host.figures.retries + 1)
+            else:
+                return
+
+    async def _attempt(self, request: _Request) -> None:
+        request.body = False
+        now = trio.current_time()
+        with trio.CancelScope(deadline=min(now + self._limits.answer, request.deadline)) as scope:
+            try:
+                await self._exchange(request, scope)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError) as error:
+                raise TryAgain(Unreachable(request.origin.name, _words(error)), attempts=_TWICE) from error
+            except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+                raise TryAgain(UpstreamUnavailable(request.origin.name, f"broke off: {_words(error)}")) from error
+            except httpcore.UnsupportedProtocol as error:
+                raise UpstreamUnavailable(request.origin.name, _words(error)) from error
+        if scope.cancelled_caught:
+            self._too_late(request)
+
+    def _too_late(self, request: _Request) -> None:
+        name, limits = request.origin.name, self._limits
+        if trio.current_time() >= request.deadline:
+            total = limits.total(request.want)
+            raise UpstreamUnavailable(name, f"not complete after {total:.0f} s, given up")
+        if not request.body:
+            raise Unreachable(name, f"no answer in {limits.answer:.0f} s")
+        raise TryAgain(
+            UpstreamUnavailable(name, f"nothing came for {limits.silence:.0f} s, given up"), attempts=_TWICE
+        )
+
+    async def _exchange(self, request: _Request, scope: trio.CancelScope) -> None:
+        async with self._answer(request) as response:
+            request.body = True
+            head = Head.parse(response.status, response.headers)
+            if head.status not in (200, 206):
+                await self._fail(request, head, response)
+            now = trio.current_time()
+            request.transfer.begin(head, now=now)
+            scope.deadline = min(now + self._limits.silence, request.deadline)
+            self._bodies += 1
+            try:
+                async for data in response.aiter_stream():
+                    now = trio.current_time()
+                    request.transfer.receive(data, sharers=self._bodies, now=now)
+                    scope.deadline = min(now + self._limits.silence, request.deadline)
+            finally:
+                self._bodies -= 1
+            request.transfer.finish()
+
+    async def _fail(self, request: _Request, head: Head, response: httpcore.Response) -> None:
+        if head.status == 416:
+            request.transfer.refuse_range()
+        body = bytearray()
+        with trio.move_on_after(self._limits.silence):
+            async for data in response.aiter_stream():
+                body += data
+                if len(body) >= MAX_ERROR_BODY:
+                    break
+        raise_for_status(
+            request.origin.name,
+            head,
+            bytes(body[:MAX_ERROR_BODY]),
+            retry_after_limit=self._limits.retry_after,
+            had_credentials=request.origin.authorization is not None,
+        )
+
+    @asynccontextmanager
+    async def _answer(self, request: _Request) -> AsyncIterator[httpcore.Response]:
+        """The answer at the end of the redirects."""
+        origin = request.origin
+        extra = request.transfer.request_headers()
+        for _ in range(self._limits.redirects + 1):
+            async with self._send(origin, request.want, extra) as response:
+                if response.status not in REDIRECTS:
+                    yield response
+                    return
+                location = Head.parse(response.status, response.headers).headers.get("location", "")
+            origin = redirected(origin, location)
+        raise UpstreamUnavailable(request.origin.name, f"stopped after {self._limits.redirects} redirects")
+
+    @asynccontextmanager
+    async def _send(
+        self, origin: Origin, want: Want, extra: list[tuple[bytes, bytes]]
+    ) -> AsyncIterator[httpcore.Response]:
+        headers = [
+            (b"Host", origin.host_header.encode("idna")),
+            (b"User-Agent", _USER_AGENT),
+            (b"Accept-Encoding", b"identity"),
+            *extra,
+        ]
+        if origin.authorization is not None:
+            headers.append((b"Authorization", origin.authorization.encode("ascii")))
+        url = httpcore.URL(
+            scheme=origin.scheme.encode("ascii"),
+            host=origin.host.encode("idna"),
+            port=origin.port,
+            target=origin.target.encode("ascii"),
+        )
+        request = httpcore.Request(
+            b"GET", url, headers=headers, extensions={"timeout": {"connect": self._limits.connect}}
+        )
+        pool = self._connections.pool(origin, http2=want is not Want.ZIP)
+        response = await pool.handle_async_request(request)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+
+def _netrc(environ: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return read_netrc(netrc_path(environ, Path.home(), windows=sys.platform == "win32"))
+    except RuntimeError:  # no home directory
+        return {}
+
+
+def _words(error: Exception) -> str:
+    return printable(str(error) or type(error).__name__)
