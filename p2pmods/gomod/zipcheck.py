@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_UNPACKED = MAX_ZIP  # bytes of all files together; x/mod/zip.MaxZipFile
-MAX_GO_MOD = 16 << 20  # bytes; x/mod/zip.MaxGoMod
-MAX_LICENSE = 16 << 20  # bytes; x/mod/zip.MaxLICENSE
+MAX_GO_MOD = 16 << 20  # bytes of go.mod, and of LICENSE; x/mod/zip.MaxGoMod, MaxLICENSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,9 @@ def check_module_zip(module: ModuleVersion | None, size: int, pread: Callable[[i
     entries = list(entries_of(directory))
     if not entries:
         raise ZipRefused("no files")
-    _check_names(_prefix(entries[0].name) if module is None else f"{module}/".encode(), entries)
-    unpacked = _check_sizes(entries)
+    prefix = _prefix(entries[0].name) if module is None else f"{module}/".encode()
+    _check_names(prefix, entries)
+    unpacked = _check_sizes(prefix, entries)
     reader = PackedReader(pread, directory.offset)
     digests: list[tuple[bytes, bytes]] = []
     for entry in entries:
@@ -73,21 +73,23 @@ def _prefix(name: bytes) -> bytes:
 
 
 def _check_names(prefix: bytes, entries: list[Entry]) -> None:
-    checker = NameChecker()
+    add = NameChecker().add
     for entry in entries:
         name = entry.name
         if not name.startswith(prefix):
             raise ZipRefused(f"{printable(name)!r}: not below {prefix.decode()}")
-        checker.add(name[len(prefix) :])
-        if entry.size > MAX_GO_MOD and name[len(prefix) :] in (b"go.mod", b"LICENSE"):
-            raise ZipRefused(f"{printable(name)!r}: more than {MAX_GO_MOD} bytes")
-        if entry.size and name.endswith(b"/"):
-            raise ZipRefused(f"{printable(name)!r}: a directory with content")
+        add(name[len(prefix) :])
 
 
-def _check_sizes(entries: list[Entry]) -> int:
-    """Before anything is inflated: the sizes that the directory states are a cap for what comes out."""
-    unpacked = sum(entry.size for entry in entries)
+def _check_sizes(prefix: bytes, entries: list[Entry]) -> int:
+    """All sizes together, before anything is inflated: what the directory states is a cap for what comes out."""
+    unpacked = 0
+    for entry in entries:
+        unpacked += entry.size
+        if entry.size and entry.name.endswith(b"/"):
+            raise ZipRefused(f"{printable(entry.name)!r}: a directory with content")
+        if entry.size > MAX_GO_MOD and entry.name in (prefix + b"go.mod", prefix + b"LICENSE"):
+            raise ZipRefused(f"{printable(entry.name)!r}: more than {MAX_GO_MOD} bytes")
     if unpacked > MAX_UNPACKED:
         raise ZipRefused(f"{unpacked} bytes unpacked, more than the {MAX_UNPACKED} that Go allows")
     return unpacked

@@ -14,6 +14,8 @@ _PLAIN = rb"!#$%&()+,\-=@\[\]^_{}~ 0-9A-Za-z"
 _RESERVED = rb"(?i:con|prn|aux|nul|com[1-9]|lpt[1-9])"  # by Windows
 _PLAIN_ELEMENT = re.compile(rb"(?!" + _RESERVED + rb"(?:\.|\Z))[" + _PLAIN + rb".]*[" + _PLAIN + rb"]").fullmatch
 
+_SLASH = 0x2F
+
 # Code points that fold together since Unicode 15.1, so for newer Go only; refused for both.
 _FOLDS_LATELY = {"\ufb05": "\ufb06", "\u1fd3": "\u0390", "\u1fe3": "\u03b0"}
 
@@ -47,12 +49,11 @@ class NameChecker:
         directory, _, base = name.rpartition(b"/")
         if directory not in self._directories:
             self._add_directory(directory)
-        if base:
-            if name[:1] == b"/" or not _PLAIN_ELEMENT(base):
-                _check(name)
-            if base.lower() == b"go.mod" and name != b"go.mod":
-                where = "outside the module's root" if directory else "not in lower case"
-                raise ZipRefused(f"{printable(name)!r}: a go.mod {where}")
+        if base and (not _PLAIN_ELEMENT(base) or name[0] == _SLASH):
+            _check(name)
+        if base.lower() == b"go.mod" and name != b"go.mod":
+            where = "outside the module's root" if directory else "not in lower case"
+            raise ZipRefused(f"{printable(name)!r}: a go.mod {where}")
         self._add_folded(name)  # A directory's with its slash: equal only to itself.
 
     def _add_directory(self, name: bytes) -> None:
