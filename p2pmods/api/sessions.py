@@ -1,0 +1,132 @@
+"""Path tokens: `http://127.0.0.1:3070/<token>` is the proxy URL of one command, or of one strict set-up.
+
+Under a token "cannot answer now" is a 503, for no other proxy follows it. The token of a `run` also counts what that
+command got and from where, and holds its go.sum as a pin.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from p2pmods.errors import HashMismatch
+from p2pmods.gomod.module import FileKey, FileKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from p2pmods.fetch.outcome import FetchFailed, Served
+    from p2pmods.gomod.gosum import GoSum
+    from p2pmods.trust.evidence import SourceKind
+
+MAX_SESSIONS: Final = 256
+MAX_MISSING: Final = 200  # failures that one session keeps
+
+
+@dataclass(slots=True)
+class Session:
+    """One command's use of the node. `started` is monotonic seconds."""
+
+    token: str
+    started: float
+    pins: GoSum | None = None
+    origin: str = ""
+    requests: int = 0
+    _files: dict[FileKey, tuple[SourceKind, int, bool]] = field(default_factory=dict)
+    _missing: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def pin_for(self, key: FileKey) -> str | None:
+        """The h1 that this command's go.sum demands of the file, if it lists it."""
+        if self.pins is None or key.kind is FileKind.INFO:
+            return None
+        return self.pins.mod_h1(key.module) if key.kind is FileKind.MOD else self.pins.zip_h1(key.module)
+
+    def check(self, key: FileKey, h1: str | None) -> bool:
+        """Whether the go.sum vouches for these bytes. Raises HashMismatch when it lists another hash."""
+        pin = self.pin_for(key)
+        if pin is None or h1 is None:
+            return False
+        if pin != h1:
+            raise HashMismatch(str(key), pin, h1, self.origin or "go.sum")
+        return True
+
+    def record(self, served: Served, *, pinned: bool) -> None:
+        self.requests += 1
+        self._missing.pop(str(served.key), None)
+        proven = served.proven or pinned or served.key.kind is FileKind.INFO
+        self._files.setdefault(served.key, (served.source, served.size, proven))
+
+    def record_failure(self, failure: FetchFailed) -> None:
+        self.requests += 1
+        if len(self._missing) < MAX_MISSING:
+            tried = [[error.source, error.reason] for error in failure.tried]
+            reason = failure.hint or failure.verdict.value
+            self._missing[failure.name] = {"name": failure.name, "reason": reason, "tried": tried}
+
+    def report(self, *, now: float) -> dict[str, Any]:
+        """What `run` prints its last line from; a module counts where its zip came from, else its go.mod."""
+        sources: dict[str, dict[str, int]] = {}
+        origin_of: dict[tuple[str, str], SourceKind] = {}
+        for key in sorted(self._files):  # by kind within a module: info, mod, zip; the last one decides
+            source, size, _ = self._files[key]
+            counts = sources.setdefault(source.value, {"modules": 0, "files": 0, "bytes": 0})
+            counts["files"] += 1
+            counts["bytes"] += size
+            origin_of[key.module.path, key.module.version] = source
+        for source in origin_of.values():
+            sources[source.value]["modules"] += 1
+        return {
+            "requests": self.requests,
+            "modules": len(origin_of),
+            "bytes": sum(size for _, size, _ in self._files.values()),
+            "sources": sources,
+            "unproven": sum(not proven for _, _, proven in self._files.values()),
+            "missing": list(self._missing.values()),
+            "elapsed_s": round(now - self.started, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a path token allows: `session` is set for a `run`; `strict` means that no other proxy follows."""
+
+    session: Session | None = None
+    strict: bool = False
+
+
+class Tokens:
+    """All path tokens in force: of `run` sessions, of a strict set-up, and the one that opens a remote address."""
+
+    def __init__(self, *, setup: Iterable[str] = (), api: str | None, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._sessions: dict[str, Access] = {}
+        self._fixed: dict[str, Access] = {token: Access(strict=True) for token in setup}
+        if api is not None:
+            self._fixed[api] = Access()
+        self.is_required = api is not None
+
+    def open(self, pins: GoSum | None, origin: str) -> Session:
+        """A new session; the oldest is forgotten when there are too many."""
+        while len(self._sessions) >= MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        session = Session("run-" + secrets.token_urlsafe(16), self._monotonic(), pins, origin)
+        self._sessions[session.token] = Access(session, strict=True)
+        return session
+
+    def session(self, token: str) -> Session | None:
+        access = self._sessions.get(token)
+        return access.session if access else None
+
+    def close(self, token: str) -> Session | None:
+        """End a session and give its last state."""
+        access = self._sessions.pop(token, None)
+        return access.session if access else None
+
+    def find(self, first: str) -> Access | None:
+        """The access that a path's first segment gives, compared in constant time."""
+        for token, access in (*self._sessions.items(), *self._fixed.items()):
+            if hmac.compare_digest(token.encode(), first.encode()):
+                return access
+        return None

@@ -1,0 +1,139 @@
+"""What a person can ask of the node about what it holds: status, why, verify, rm, check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from p2pmods.errors import P2pmodsError, StoreError
+from p2pmods.fetch.report import status_report, why_report
+from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from p2pmods.fetch.checksums import Checksums
+    from p2pmods.fetch.failures import Failures
+    from p2pmods.fetch.holdings import Holdings
+    from p2pmods.fetch.proofs import Proofs
+    from p2pmods.store.store import Store
+    from p2pmods.upstream.route import Upstream
+
+
+class Duties:
+    """The commands of the control API, on the running node's objects. Values are JSON."""
+
+    def __init__(
+        self,
+        store: Store,
+        holdings: Holdings,
+        *,
+        proofs: Proofs,
+        checksums: Checksums,
+        upstream: Upstream,
+        failures: Failures,
+        about: Callable[[], dict[str, Any]],
+        is_scanned: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._holdings = holdings
+        self._proofs = proofs
+        self._checksums = checksums
+        self._upstream = upstream
+        self._failures = failures
+        self._about = about
+        self._is_scanned = is_scanned
+
+    def status(self) -> dict[str, Any]:
+        """`status --json` of the running node."""
+        report = status_report(self._store.statistics(), self._unproven())
+        upstream = self._upstream.statistics()
+        sumdb = self._checksums.statistics()
+        report["upstream"] = {
+            "state": upstream.state,
+            "steps": list(upstream.steps),
+            "last_success": upstream.last_success,
+        }
+        report["sumdb"] = {
+            "name": sumdb.name,
+            "state": sumdb.state,
+            "tree": sumdb.tree_size,
+            "records": sumdb.records,
+            "problem": sumdb.problem,
+        }
+        report["failures"] = [failure.to_json() for failure in self._failures.recent()]
+        return {**report, **self._about()}
+
+    def _unproven(self) -> int | None:
+        if not self._is_scanned():
+            return None
+        try:
+            return self._proofs.count_unproven()
+        except StoreError:
+            return None
+
+    def why(self, module: ModuleVersion) -> dict[str, Any] | None:
+        """`why --json`; None when nothing was ever heard of it."""
+        return why_report(self._store, module)
+
+    async def verify(self, modules: list[ModuleVersion] | None) -> dict[str, Any]:
+        """Read every file of these module versions (None: of all) and say which are not what they were."""
+        keys = self._keys(modules)
+        bad: list[dict[str, str]] = []
+        for key in keys:
+            reason = await trio.to_thread.run_sync(verify_file, self._store, key)
+            if reason is not None:
+                bad.append({"module": str(key.module), "file": key.kind.value, "reason": reason})
+        return {"checked": len(keys), "bad": bad}
+
+    def _keys(self, modules: list[ModuleVersion] | None) -> list[FileKey]:
+        if modules is None:
+            return self._store.keys()
+        return [key for key in _keys_of(modules) if any(not held.in_module_cache for held in self._store.held(key))]
+
+    async def remove(self, modules: Iterable[ModuleVersion]) -> dict[str, Any]:
+        """Remove with a tombstone; `missing` are those of which nothing was held."""
+        removed: list[str] = []
+        missing: list[str] = []
+        for module in modules:
+            report = await trio.to_thread.run_sync(self._store.remove, module)
+            (removed if report.files else missing).append(str(module))
+        return {"removed": removed, "missing": missing}
+
+    def allow(self, modules: Iterable[ModuleVersion]) -> dict[str, Any]:
+        """Lift tombstones: the user asks for these again."""
+        return {"allowed": [str(module) for module in modules if self._store.allow(module)]}
+
+    async def check(self, keys: Sequence[Any], toolchain: str | None) -> dict[str, Any]:
+        """Which of `keys` ([path, version, kind]) and of the toolchain are here, at a peer, or nowhere."""
+        here: list[list[str]] = []
+        nowhere: list[list[str]] = []
+        for item in keys:
+            await trio.lowlevel.checkpoint()
+            (here if is_here(self._holdings, item) else nowhere).append(item)
+        return {"here": here, "peer": [], "nowhere": nowhere, "toolchain": toolchain}
+
+
+def verify_file(store: Store, key: FileKey) -> str | None:
+    """Blocks: why the file is not what it was when it was committed, or None. Raises nothing."""
+    try:
+        return None if store.verify(key) is not None else "damaged: it is in quarantine now, and is fetched anew"
+    except StoreError as error:
+        return str(error)
+
+
+def is_here(holdings: Holdings, item: object) -> bool:
+    """Whether the file that `[path, version, kind]` names is held; what is no such name is not."""
+    match item:
+        case [str(path), str(version), str(kind)]:
+            try:
+                key = FileKey(ModuleVersion(path, version), FileKind(kind))
+            except (P2pmodsError, ValueError):
+                return False
+            return key.kind in holdings.kinds(key.module.path).get(key.module.version, set())
+    return False
+
+
+def _keys_of(modules: Iterable[ModuleVersion]) -> list[FileKey]:
+    return [FileKey(module, kind) for module in modules for kind in FileKind]

@@ -1,0 +1,147 @@
+"""The one way that a request takes: store, module cache, upstream; and the only place that decides.
+
+Identical requests share one fetch, which goes on when a client hangs up. Only the file that was asked for is
+fetched. Nothing is kept or answered that the checks of `trust` did not let through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from p2pmods.errors import (
+    NotFound,
+    Poisoned,
+    Refused,
+    SourceError,
+    StoreChanged,
+    StoreError,
+    Tombstoned,
+    Unavailable,
+)
+from p2pmods.fetch.memory import NotFoundMemory
+from p2pmods.fetch.outcome import FetchFailed, Served, Verdict, verdict_of
+from p2pmods.fetch.sharing import Sharing
+from p2pmods.gomod.info import format_info, synthesise_info
+from p2pmods.gomod.module import FileKey, FileKind
+from p2pmods.trust.evidence import Source, SourceKind
+from p2pmods.upstream.sink import BytesSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import trio
+
+    from p2pmods.fetch.failures import Failures
+    from p2pmods.fetch.holdings import Holdings
+    from p2pmods.fetch.intake import Intake
+    from p2pmods.fetch.proofs import Proofs
+    from p2pmods.store.modcache import ModuleCache
+    from p2pmods.store.store import Store
+    from p2pmods.upstream.route import Upstream
+
+MODULE_CACHE: Final = "module cache"
+
+
+class Fetcher:
+    """Gets one immutable file of one module version."""
+
+    def __init__(
+        self,
+        store: Store,
+        module_cache: ModuleCache | None,
+        upstream: Upstream,
+        *,
+        holdings: Holdings,
+        proofs: Proofs,
+        intake: Intake,
+        failures: Failures,
+        nursery: trio.Nursery,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._module_cache = module_cache
+        self._upstream = upstream
+        self._holdings = holdings
+        self._proofs = proofs
+        self._intake = intake
+        self._failures = failures
+        self._clock = clock
+        self._not_found = NotFoundMemory(monotonic)
+        self._sharing: Sharing[Served] = Sharing(nursery, FetchFailed)
+
+    async def get(self, key: FileKey, *, only_held: bool = False) -> Served:
+        """The file, from the first source that has it. Raises FetchFailed, and StoreError when the index is gone.
+
+        `only_held` asks no one outside: what is in the store or the module cache, or a failure.
+        """
+        try:
+            stored = await self._store.get(key)
+            if stored is not None:
+                return self._intake.from_store(stored)
+        except (Poisoned, Tombstoned) as error:
+            raise FetchFailed(str(key), Verdict.REFUSED, [Refused("store", str(error))], str(error)) from error
+        except (StoreChanged, StoreError):
+            pass  # it changed, or the disk failed, between the look and the reading: fetch it like a miss
+        return await self._sharing.get((key, only_held), partial(self._fetch, key, only_held))
+
+    async def _fetch(self, key: FileKey, only_held: bool) -> Served:
+        tried: list[SourceError] = []
+        try:
+            return await self._from_module_cache(key)
+        except SourceError as error:
+            tried.append(error)
+        if only_held:
+            tried.append(Unavailable("store", "not held, and the request asks for nothing else"))
+        else:
+            try:
+                return await self._from_upstream(key)
+            except SourceError as error:
+                tried.append(error)
+        if key.kind is FileKind.INFO and self._holdings.has_any(key.module):
+            return _synthesised(key)
+        raise self._failed(key, tried)
+
+    async def _from_module_cache(self, key: FileKey) -> Served:
+        path = None if self._module_cache is None else self._module_cache.find(key)
+        if path is None:
+            raise NotFound(MODULE_CACHE, "not there")
+        assert self._module_cache is not None
+        source = Source(SourceKind.MODULE_CACHE, str(self._module_cache.directory), self._clock())
+        return await self._intake.take_external(key, path, source)
+
+    async def _from_upstream(self, key: FileKey) -> Served:
+        known = self._not_found.get(key)
+        if known is not None:
+            raise known.tried[-1]
+        if self._proofs.is_wanted(key):
+            self._proofs.start(key.module)  # beside the bytes, not after them
+        if key.kind is FileKind.ZIP:
+            return await self._zip_from_upstream(key)
+        sink = BytesSink()
+        source = await self._upstream.fetch_file(key, sink)
+        return await self._intake.take_small(key, sink.getvalue(), source)
+
+    async def _zip_from_upstream(self, key: FileKey) -> Served:
+        try:
+            with self._store.temp() as temp:
+                source = await self._upstream.fetch_file(key, temp)
+                return await self._intake.take_zip(key, temp, source)
+        except StoreError as error:
+            raise Unavailable("store", str(error)) from error
+
+    def _failed(self, key: FileKey, tried: list[SourceError]) -> FetchFailed:
+        failure = FetchFailed(str(key), verdict_of(tried), tried)
+        self._failures.add(failure)
+        if failure.verdict is Verdict.NOT_FOUND:
+            self._not_found.add(key, failure)
+        return failure
+
+
+def _synthesised(key: FileKey) -> Served:
+    """An `.info` for a version whose other files are held: better than none, and never stored as an upstream's."""
+    body = format_info(synthesise_info(key.module))
+    digest = hashlib.sha256(body).hexdigest()
+    return Served(key, SourceKind.STORE, len(body), digest, None, False, False, body, None)

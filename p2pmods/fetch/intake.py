@@ -1,0 +1,202 @@
+"""From bytes that arrived to bytes that are kept and answered: check, ask what the database says, admit, commit."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from p2pmods.errors import (
+    HashMismatch,
+    MalformedData,
+    Poisoned,
+    Refused,
+    SourceError,
+    StoreChanged,
+    StoreError,
+    Tombstoned,
+    Unavailable,
+    ZipRefused,
+)
+from p2pmods.fetch.alarms import Alarms, Contradiction
+from p2pmods.fetch.outcome import Served
+from p2pmods.gomod.module import FileKey, FileKind
+from p2pmods.gomod.paths import is_toolchain
+from p2pmods.store import fs
+from p2pmods.store.temp import TempFile
+from p2pmods.store.verifying import check_file
+from p2pmods.trust.evidence import Source, SourceKind, SumdbProof
+from p2pmods.trust.files import CheckedFile, NeedsProof, VerifiedFile, admit, check_info, check_mod, check_zip
+
+if TYPE_CHECKING:
+    from p2pmods.fetch.proofs import Proofs
+    from p2pmods.store.store import Store
+    from p2pmods.store.stored import StoredFile
+    from p2pmods.trust.files import Statement
+
+log = structlog.get_logger()
+
+SMALL: Final = 256 << 10  # bytes; a `.mod` or `.info` up to this size is answered from memory
+VERIFIERS: Final = 2  # worker threads that hash zips: one a core of a small machine
+WRITERS: Final = 4  # worker threads that wait for the disk
+
+Content = TempFile | bytes | Path
+
+
+class Intake:
+    """The only place that commits. Every method raises a SourceError that says why the bytes were not let in."""
+
+    def __init__(self, store: Store, proofs: Proofs, alarms: Alarms) -> None:
+        self._store = store
+        self._proofs = proofs
+        self._alarms = alarms
+        self._verifiers = trio.CapacityLimiter(VERIFIERS)
+        self._writers = trio.CapacityLimiter(WRITERS)
+
+    async def take_small(self, key: FileKey, data: bytes, source: Source) -> Served:
+        """An `.info` or `.mod` that `source` delivered."""
+        try:
+            checked = check_info(key, data) if key.kind is FileKind.INFO else check_mod(key, data)
+        except MalformedData as error:
+            raise self._refused(key, source, error) from error
+        return await self._keep(checked, source, data)
+
+    async def take_zip(self, key: FileKey, temp: TempFile, source: Source) -> Served:
+        """A zip that `source` delivered into `temp`: hashed whole, from the disk, before anyone gets a byte."""
+        try:
+            checked = await trio.to_thread.run_sync(_check_synced, key, temp, limiter=self._verifiers)
+        except ZipRefused as error:
+            raise self._refused(key, source, error) from error
+        except StoreError as error:
+            raise Unavailable("store", str(error)) from error
+        return await self._keep(checked, source, temp)
+
+    async def take_external(self, key: FileKey, path: Path, source: Source) -> Served:
+        """A file of the user's module cache, which is linked into the store when it passes."""
+        try:
+            checked = await trio.to_thread.run_sync(_check_external, key, path, limiter=self._verifiers)
+        except (MalformedData, ZipRefused) as error:
+            raise self._refused(key, source, error) from error
+        except OSError as error:
+            raise Unavailable(source.id, f"cannot be read: {error.strerror}") from error
+        return await self._keep(checked, source, path)
+
+    def from_store(self, stored: StoredFile, source: SourceKind = SourceKind.STORE) -> Served:
+        """A held file as an answer. Raises StoreChanged when it changes at this moment, StoreError."""
+        body, opener = None, None
+        if stored.key.kind is not FileKind.ZIP and stored.size <= SMALL:
+            body = self._read(stored)
+        else:
+            opener = partial(self._store.open_file, stored)
+        return Served(stored.key, source, stored.size, stored.sha256, stored.h1, stored.proven, True, body, opener)
+
+    def _read(self, stored: StoredFile) -> bytes:
+        descriptor = self._store.open_file(stored)
+        try:
+            return fs.pread(descriptor, 0, stored.size)
+        except OSError as error:
+            raise fs.store_error("read", stored.path, error) from error
+        finally:
+            os.close(descriptor)
+
+    async def _keep(self, checked: CheckedFile, source: Source, content: Content) -> Served:
+        key = checked.key
+        statements = await self._proofs.statements(key)
+        try:
+            verified = admit(checked, source, statements, require_proof=is_toolchain(key.module.path))
+        except HashMismatch as error:
+            await trio.to_thread.run_sync(self._contradicted, checked, source, statements, content)
+            reason = f"its bytes hash to {error.got}, the checksum database says {error.want}"
+            raise Refused(source.id, reason) from error
+        except NeedsProof as error:
+            raise Unavailable(source.id, "a toolchain is served only with its proof; there is none now") from error
+        served = await self._commit(verified, source, content)
+        if not verified.proven and self._proofs.is_wanted(key):
+            self._proofs.wake()
+        return served
+
+    async def _commit(self, verified: VerifiedFile, source: Source, content: Content) -> Served:
+        """Keep it; when the disk does not take it, verified bytes still pass through."""
+        try:
+            stored = await trio.to_thread.run_sync(self._store.commit, verified, content, limiter=self._writers)
+            served = self.from_store(stored, source.kind)
+        except (StoreError, StoreChanged) as error:
+            log.warning("a file could not be kept and is only passed on", file=str(verified.key), error=str(error))
+            return _passed_on(verified, source, content)
+        except (Poisoned, Tombstoned) as error:
+            raise Refused("store", str(error)) from error
+        except HashMismatch as error:
+            raise Unavailable(source.id, "changed while it was read") from error
+        if stored.sha256 != verified.file.sha256:
+            log.info("other bytes with better evidence were held already", file=str(verified.key))
+        return served
+
+    def _refused(self, key: FileKey, source: Source, error: MalformedData | ZipRefused) -> SourceError:
+        self._store.refuse(key, source, str(error))
+        return Unavailable(source.id, str(error))
+
+    def _contradicted(
+        self, checked: CheckedFile, source: Source, statements: list[Statement], content: Content
+    ) -> None:
+        for statement in statements:
+            if isinstance(statement.evidence, SumdbProof) and checked.h1 is not None:
+                found = Contradiction(checked.key, statement.h1, checked.h1, statement.evidence, source)
+                self._alarms.contradicted(found, _blob(content))
+
+
+def _check_synced(key: FileKey, temp: TempFile) -> CheckedFile:
+    temp.sync()
+    return check_zip(key, temp.size, temp.pread)
+
+
+def _check_external(key: FileKey, path: Path) -> CheckedFile:
+    descriptor, status = fs.open_regular(path)
+    try:
+        return check_file(key, status.st_size, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _blob(content: Content) -> bytes | Path | None:
+    """What of `content` can be kept as evidence: nothing when the disk was too full to receive it into the store."""
+    if isinstance(content, TempFile):
+        return content.path if content.trouble is None else None
+    return content
+
+
+def _passed_on(verified: VerifiedFile, source: Source, content: Content) -> Served:
+    checked = verified.file
+    body, opener = None, None
+    match content:
+        case bytes():
+            body = content
+        case TempFile():
+            descriptor = content.open()
+            opener = partial(_dup_and_keep, _Descriptor(descriptor))
+        case Path():
+            opener = partial(_open_path, content)
+    return Served(
+        checked.key, source.kind, checked.size, checked.sha256, checked.h1, verified.proven, False, body, opener
+    )
+
+
+class _Descriptor:
+    """A descriptor that is closed when the last answer that needs it is gone."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.close(self.number)
+
+
+def _dup_and_keep(held: _Descriptor) -> int:
+    return os.dup(held.number)
+
+
+def _open_path(path: Path) -> int:
+    return fs.open_regular(path)[0]

@@ -1,0 +1,171 @@
+"""`list`, `@latest` and queries such as a branch: fresh for 60 s, and honest about what is not known offline.
+
+Online the upstream's answer is authoritative. When it fails, its last answer may stand in. Offline a list is computed
+from what can be delivered; when the highest version ever seen cannot be, the answer is a failure that names it and
+the newest that can: a shortened list would make `go get x@latest` downgrade and exit 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from p2pmods.errors import InvalidPath, InvalidVersion, MalformedData, SourceError, Unavailable
+from p2pmods.fetch.memory import NotFoundMemory
+from p2pmods.fetch.outcome import FetchFailed, Verdict, verdict_of
+from p2pmods.fetch.sharing import Sharing
+from p2pmods.gomod.info import parse_info
+from p2pmods.gomod.listing import format_list, parse_list
+from p2pmods.gomod.listing import latest as latest_of
+from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+from p2pmods.store.stored import Answer
+from p2pmods.trust.evidence import SourceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import trio
+
+    from p2pmods.fetch.failures import Failures
+    from p2pmods.fetch.fetcher import Fetcher
+    from p2pmods.fetch.holdings import Holdings
+    from p2pmods.store.store import Store
+    from p2pmods.trust.evidence import Source
+    from p2pmods.upstream.route import Upstream
+
+FRESH: Final = 60.0  # seconds that an upstream's list, latest or branch is answered again unasked
+_LIST: Final = "list"
+_LATEST: Final = "@latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An answer: its body, and where it was found."""
+
+    body: bytes
+    source: SourceKind
+
+
+class Listings:
+    """Answers about more than one version."""
+
+    def __init__(
+        self,
+        store: Store,
+        holdings: Holdings,
+        upstream: Upstream,
+        fetcher: Fetcher,
+        failures: Failures,
+        *,
+        nursery: trio.Nursery,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._holdings = holdings
+        self._upstream = upstream
+        self._fetcher = fetcher
+        self._failures = failures
+        self._clock = clock
+        self._not_found = NotFoundMemory(monotonic)
+        self._sharing: Sharing[Listing] = Sharing(nursery, FetchFailed)
+
+    async def versions(self, path: str, *, only_held: bool = False) -> Listing:
+        """`@v/list`. Raises FetchFailed."""
+        return await self._get(path, _LIST, partial(self._upstream.fetch_list, path), only_held=only_held)
+
+    async def query(self, path: str, query: str | None, *, only_held: bool = False) -> Listing:
+        """`@latest` (`query` None) or `@v/<query>.info`. Raises FetchFailed."""
+        if query is None:
+            return await self._get(path, _LATEST, partial(self._upstream.fetch_latest, path), only_held=only_held)
+        return await self._get(path, query, partial(self._upstream.fetch_query, path, query), only_held=only_held)
+
+    async def _get(
+        self, path: str, what: str, ask: Callable[[], Awaitable[tuple[bytes, Source]]], *, only_held: bool
+    ) -> Listing:
+        known = self._store.answer(path, what)
+        if known is not None and 0 <= self._clock() - known.source.at < FRESH:
+            return Listing(known.body, SourceKind.STORE)
+        if only_held:
+            return await self._from_held(path, what, [Unavailable("store", "the request asks only for what is held")])
+        if (failure := self._not_found.get((path, what))) is not None:
+            raise failure
+        return await self._sharing.get((path, what), partial(self._ask, path, what, ask))
+
+    async def _ask(self, path: str, what: str, ask: Callable[[], Awaitable[tuple[bytes, Source]]]) -> Listing:
+        try:
+            body, source = await ask()
+            answer = Answer(_checked(path, what, body), source)
+        except MalformedData as error:
+            return await self._instead(path, what, [Unavailable("upstream", str(error))])
+        except SourceError as error:
+            return await self._instead(path, what, [error])
+        self._store.remember_answer(path, what, answer)
+        self._store.saw_versions(path, _versions_in(path, what, answer.body))
+        return Listing(answer.body, source.kind)
+
+    async def _instead(self, path: str, what: str, tried: list[SourceError]) -> Listing:
+        """The upstream failed: what it said last while it is only in trouble, what is held when it is gone."""
+        known = self._store.answer(path, what)
+        in_trouble = isinstance(tried[-1], Unavailable) and self._upstream.statistics().state == "online"
+        if known is not None and in_trouble:
+            return Listing(known.body, SourceKind.STORE)
+        try:
+            return await self._from_held(path, what, tried)
+        except FetchFailed as failure:
+            self._failures.add(failure)
+            if failure.verdict is Verdict.NOT_FOUND:
+                self._not_found.add((path, what), failure)
+            raise
+
+    async def _from_held(self, path: str, what: str, tried: list[SourceError]) -> Listing:
+        held = self._holdings.deliverable(path)
+        newest = latest_of(held)
+        if what not in (_LIST, _LATEST):
+            return self._held_query(path, what, held, tried)
+        if newest is None:
+            raise FetchFailed(_name(path, what), verdict_of(tried), tried)
+        highest = self._store.highest_seen(path)
+        if highest is not None and latest_of([newest, highest]) != newest:
+            hint = f"the newest version known, {highest}, is not held here; the newest that is held is {newest}"
+            raise FetchFailed(_name(path, what), Verdict.UNAVAILABLE, tried, hint)
+        if what == _LIST:
+            return Listing(format_list(held), SourceKind.STORE)
+        served = await self._fetcher.get(FileKey(ModuleVersion(path, newest), FileKind.INFO), only_held=True)
+        assert served.body is not None
+        return Listing(served.body, SourceKind.STORE)
+
+    def _held_query(self, path: str, what: str, held: list[str], tried: list[SourceError]) -> Listing:
+        """What the query last resolved to, when that can be delivered: offline a branch has no other meaning."""
+        known = self._store.answer(path, what)
+        if known is None:
+            raise FetchFailed(_name(path, what), verdict_of(tried), tried)
+        version = parse_info(known.body).version
+        if version not in held:
+            hint = f"{what} was {version} when last asked, which is not held here"
+            raise FetchFailed(_name(path, what), Verdict.UNAVAILABLE, tried, hint)
+        return Listing(known.body, SourceKind.STORE)
+
+
+def _name(path: str, what: str) -> str:
+    return f"{path}/@v/list" if what == _LIST else f"{path}@{what.removeprefix('@')}"
+
+
+def _checked(path: str, what: str, body: bytes) -> bytes:
+    """The answer as it may be passed on. Raises MalformedData when it is none."""
+    if what == _LIST:
+        lines = (f"{item.version} {item.time}" if item.time else item.version for item in parse_list(body, path))
+        return "".join(f"{line}\n" for line in lines).encode()
+    version = parse_info(body).version
+    try:
+        ModuleVersion(path, version)
+    except (InvalidPath, InvalidVersion) as error:
+        raise MalformedData("info", f"resolves to no version of {path}: {error}") from error
+    return body
+
+
+def _versions_in(path: str, what: str, body: bytes) -> list[str]:
+    if what == _LIST:
+        return [item.version for item in parse_list(body, path)]
+    return [parse_info(body).version] if what == _LATEST else []

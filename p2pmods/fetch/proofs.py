@@ -1,0 +1,164 @@
+"""A checksum-database proof for every public `.mod` and zip that is held, though no client asks for it.
+
+A client that has a go.sum never asks the database for what go.sum lists. So the node fetches each record by
+itself: beside the bytes when they arrive, else from the store's durable queue, which resumes at start. A proof that
+contradicts the bytes always wins, also when it comes late: the bytes leave the store and an alarm stays.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from p2pmods.errors import NotFound, SourceError, StoreError, SumdbError, Unavailable
+from p2pmods.fetch.alarms import Alarms, Contradiction, Receivers
+from p2pmods.fetch.sharing import Sharing, Work
+from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+from p2pmods.gomod.paths import is_toolchain
+from p2pmods.trust.evidence import SumdbProof
+from p2pmods.trust.files import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2pmods.fetch.checksums import Checksums, Proof
+    from p2pmods.store.store import Store, StoredFile
+
+ANSWER_WAIT: Final = 0.25  # seconds that an answer waits at most for the proof of its bytes
+TOOLCHAIN_WAIT: Final = 60.0  # seconds: a toolchain is never served without its proof
+AT_ONCE: Final = 16  # proofs under way from the queue
+BATCH: Final = 256  # module versions taken from the queue at once
+PAUSE: Final = 30.0  # seconds until the queue is looked at again when nothing wakes it
+_NO_RECORD: Final = 24 * 3600.0  # seconds until a module is asked about again that the database has no record of
+_LATER: Final = 60.0  # seconds until the next try when the database could not be reached
+_EXPECTED: Final = (SourceError, SumdbError)
+
+log = structlog.get_logger()
+
+
+def statement_for(key: FileKey, proof: Proof) -> Statement | None:
+    """What `proof` says about the h1 of this file; None for an `.info`, or when the record has no such line."""
+    h1 = {FileKind.MOD: proof.mod_h1, FileKind.ZIP: proof.zip_h1}.get(key.kind)
+    return None if h1 is None else Statement(h1, SumdbProof(proof.database, proof.record_id, proof.tree))
+
+
+class Proofs:
+    """Gets proofs, shares identical requests for them, and settles them with what is held."""
+
+    def __init__(
+        self,
+        store: Store,
+        checksums: Checksums,
+        alarms: Alarms,
+        receivers: Receivers,
+        *,
+        is_public: Callable[[str], bool],
+        nursery: trio.Nursery,
+    ) -> None:
+        self._store = store
+        self._checksums = checksums
+        self._alarms = alarms
+        self._receivers = receivers
+        self._is_public = is_public
+        self._sharing: Sharing[Proof] = Sharing(nursery, _EXPECTED)
+        self._nursery = nursery
+        self._woken = trio.Event()
+        self._off = checksums.statistics().state == "off"
+
+    def is_wanted(self, key: FileKey) -> bool:
+        """Whether the database is asked about this file: a `.mod` or zip whose path is public."""
+        return not self._off and key.kind is not FileKind.INFO and self._is_public(key.module.path)
+
+    def start(self, module: ModuleVersion) -> Work[Proof]:
+        """Begin, or join, the search for this module version's record; what is held is settled when it is found."""
+        return self._sharing.start(module, partial(self._prove, module))
+
+    async def statements(self, key: FileKey) -> list[Statement]:
+        """What the database says about `key`, as far as it can be known within the time an answer may wait."""
+        if not self.is_wanted(key):
+            return []
+        proof = self._checksums.held_proof(key.module)
+        if proof is None:
+            with trio.move_on_after(TOOLCHAIN_WAIT if is_toolchain(key.module.path) else ANSWER_WAIT):
+                try:
+                    proof = await self.start(key.module).wait()
+                except _EXPECTED as error:
+                    log.debug("no proof beside the bytes", file=str(key), reason=str(error))
+        statement = None if proof is None else statement_for(key, proof)
+        return [] if statement is None else [statement]
+
+    def wake(self) -> None:
+        """Something was committed without proof: let the queue look again."""
+        self._woken.set()
+
+    def count_unproven(self) -> int:
+        """How many public `.mod`s and zips in the store or the module cache have no proof. Raises StoreError."""
+        if self._off:
+            return sum(self._store.unproven_by_path().values())
+        return sum(count for path, count in self._store.unproven_by_path().items() if self._is_public(path))
+
+    async def _prove(self, module: ModuleVersion) -> Proof:
+        proof = await self._checksums.prove(module)
+        await self.settle(module, proof)
+        return proof
+
+    async def settle(self, module: ModuleVersion, proof: Proof) -> None:
+        """Attach `proof` to the held files of `module`, or take those that it contradicts out of service."""
+        for kind in (FileKind.MOD, FileKind.ZIP):
+            key = FileKey(module, kind)
+            statement = statement_for(key, proof)
+            if statement is None:
+                continue
+            for held in self._store.held(key):
+                if not held.proven and held.h1 is not None:
+                    await self._settle_file(held, statement)
+
+    async def _settle_file(self, held: StoredFile, statement: Statement) -> None:
+        assert isinstance(statement.evidence, SumdbProof)
+        try:
+            if held.h1 == statement.h1:
+                self._store.add_evidence(held, statement.evidence)
+                self._receivers.forget(held.key)
+                return
+            assert held.h1 is not None
+            found = Contradiction(held.key, statement.h1, held.h1, statement.evidence, held.source)
+            await trio.to_thread.run_sync(self._take_out, held, found)
+        except StoreError as error:
+            log.warning("a proof could not be recorded", file=str(held.key), error=str(error))
+
+    def _take_out(self, held: StoredFile, found: Contradiction) -> None:
+        self._alarms.contradicted(found, held.path)
+        if not held.in_module_cache:  # that one is go's to keep; we refuse it each time it is asked for
+            self._store.quarantine(held.key, "contradicts the checksum database")
+
+    async def run(self) -> None:
+        """Work through the durable queue until cancelled."""
+        while not self._off:
+            self._woken = trio.Event()
+            try:
+                await self._round()
+            except StoreError as error:
+                log.warning("the queue of proofs cannot be read", error=str(error))
+            with trio.move_on_after(PAUSE):
+                await self._woken.wait()
+
+    async def _round(self) -> None:
+        limiter = trio.CapacityLimiter(AT_ONCE)
+        while modules := self._store.unproven_due(BATCH, self._is_public):
+            async with trio.open_nursery() as nursery:
+                for module in modules:
+                    nursery.start_soon(self._prove_queued, module, limiter)
+
+    async def _prove_queued(self, module: ModuleVersion, limiter: trio.CapacityLimiter) -> None:
+        """Whatever comes of it, the module leaves the front of the queue."""
+        async with limiter:
+            try:
+                await self.start(module).wait()
+                self._store.postpone_proof(module, seconds=_NO_RECORD, reason="the record has no line for it")
+            except NotFound as error:
+                self._store.postpone_proof(module, seconds=_NO_RECORD, reason=error.reason)
+            except (Unavailable, SumdbError, SourceError) as error:
+                self._store.postpone_proof(module, seconds=_LATER, reason=str(error))

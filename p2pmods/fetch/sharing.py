@@ -1,0 +1,80 @@
+"""One piece of work for many identical requests, which a caller that goes away does not stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+T = TypeVar("T")
+
+
+class Work(Generic[T]):
+    """A piece of work under way or done: `await wait()` gives its value or raises its error, as often as asked."""
+
+    __slots__ = ("_done", "_error", "_value")
+
+    def __init__(self) -> None:
+        self._done = trio.Event()
+        self._value: T | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self._done.is_set()
+
+    def resolve(self, value: T) -> None:
+        self._value = value
+        self._done.set()
+
+    def fail(self, error: BaseException) -> None:
+        self._error = error
+        self._done.set()
+
+    async def wait(self) -> T:
+        await self._done.wait()
+        if self._error is not None:
+            # A fresh traceback for each waiter: one exception object raised in many tasks grows without bound.
+            raise self._error.with_traceback(None)
+        return cast("T", self._value)
+
+
+class Sharing(Generic[T]):
+    """Runs at most one `make` per key at a time, in `nursery`, so that it outlives the callers that wait for it.
+
+    A failure of type `expected` is handed to every waiter; any other exception is a bug and ends the nursery.
+    """
+
+    def __init__(self, nursery: trio.Nursery, expected: type[Exception] | tuple[type[Exception], ...]) -> None:
+        self._nursery = nursery
+        self._expected = expected
+        self._works: dict[Hashable, Work[T]] = {}
+
+    def __len__(self) -> int:
+        return len(self._works)
+
+    def start(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> Work[T]:
+        """The work under way for `key`, begun now with `make` when there is none."""
+        work = self._works.get(key)
+        if work is None:
+            work = self._works[key] = Work()
+            self._nursery.start_soon(self._run, key, make, work)
+        return work
+
+    async def get(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+        """Start or join the work for `key` and wait for its value."""
+        return await self.start(key, make).wait()
+
+    async def _run(self, key: Hashable, make: Callable[[], Awaitable[Any]], work: Work[T]) -> None:
+        try:
+            work.resolve(await make())
+        except self._expected as error:
+            work.fail(error)
+        except trio.Cancelled:
+            work.fail(trio.RunFinishedError("the node is stopping"))
+            raise
+        finally:
+            del self._works[key]

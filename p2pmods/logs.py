@@ -1,0 +1,46 @@
+"""Logging: lines for a person on a terminal, JSON elsewhere, always on stderr, every string safe to print."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from p2pmods.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+MAX_VALUE: Final = 1000  # characters of one value; a hostile answer must not fill the disk
+
+
+def configure_logs(*, verbose: bool = False) -> None:
+    """Send this process's events to stderr."""
+    human = sys.stderr.isatty()
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=human) if human else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
+            structlog.processors.format_exc_info,
+            escape_values,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def escape_values(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: no control character and no endless text from outside gets into the log."""
+    for key, value in event.items():
+        if isinstance(value, bool | int | float | None):
+            continue
+        if key == "exception" and isinstance(value, str):
+            event[key] = "\n".join(printable(line, MAX_VALUE) for line in value.splitlines()[:100])
+        else:
+            event[key] = printable(value if isinstance(value, str) else str(value), MAX_VALUE)
+    return event

@@ -1,0 +1,274 @@
+"""One node: builds every part from the settings, and owns their lifetimes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+import trio
+
+from p2pmods.api.app import App
+from p2pmods.api.checksums import ChecksumApi
+from p2pmods.api.control import ControlApi
+from p2pmods.api.download import Download
+from p2pmods.api.metrics import Metrics
+from p2pmods.api.sessions import Tokens
+from p2pmods.fetch.alarms import Alarms, Receivers
+from p2pmods.fetch.checksum_database import DatabaseChecksums
+from p2pmods.fetch.checksums import NoChecksums
+from p2pmods.fetch.duties import Duties
+from p2pmods.fetch.failures import Failures
+from p2pmods.fetch.fetcher import Fetcher
+from p2pmods.fetch.holdings import Holdings
+from p2pmods.fetch.intake import Intake
+from p2pmods.fetch.listings import Listings
+from p2pmods.fetch.proofs import Proofs
+from p2pmods.httpd.guard import allowed_hosts
+from p2pmods.httpd.listening import listen, url_of
+from p2pmods.httpd.server import Server
+from p2pmods.identity.key import node_id
+from p2pmods.store.identity_file import load_or_create
+from p2pmods.store.modcache import ModuleCache
+from p2pmods.store.store import Store
+from p2pmods.upstream.offline import OfflineState
+from p2pmods.upstream.proxy import ProxyClient
+from p2pmods.upstream.route import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from p2pmods.config import Config
+    from p2pmods.fetch.checksums import Checksums
+    from p2pmods.httpd.message import Request
+
+log = structlog.get_logger()
+
+NODE_FILE: Final = "node.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that runs. `url` is what GOPROXY is set to."""
+
+    config: Config
+    node_id: str
+    url: str
+    store: Store
+    upstream: Upstream
+    checksums: Checksums
+    duties: Duties
+
+
+async def run_node(
+    config: Config,
+    *,
+    environ: Mapping[str, str] | None = None,
+    task_status: trio.TaskStatus[Node] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a node until cancelled; started with the Node once it answers and node.json is written.
+
+    Raises StoreError and CannotListen, which say the cure.
+    """
+    environ = os.environ if environ is None else environ
+    store = await trio.to_thread.run_sync(Store.open, config.data)
+    try:
+        async with trio.open_nursery() as nursery, _background(nursery) as background:
+            await _Builder(config, store, environ, background).serve(task_status)
+    finally:
+        store.close()
+
+
+@asynccontextmanager
+async def _background(nursery: trio.Nursery) -> AsyncIterator[trio.Nursery]:
+    """A nursery for shared fetches that outlives the server, so that answers under way are not cut off."""
+    background: trio.Nursery = await nursery.start(_hold)
+    try:
+        yield background
+    finally:
+        background.cancel_scope.cancel()
+
+
+async def _hold(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async with trio.open_nursery() as background:
+        background.cancel_scope.shield = True
+        task_status.started(background)
+        await trio.sleep_forever()
+
+
+class _Builder:
+    """Wires one node together, from the store upwards."""
+
+    def __init__(self, config: Config, store: Store, environ: Mapping[str, str], background: trio.Nursery) -> None:
+        self._config = config
+        self._store = store
+        self._started = time.monotonic()
+        self._secret = secrets.token_urlsafe(32)
+        self._node_id = node_id(load_or_create(config.data, secrets.token_bytes(32)))
+        self._url = ""
+        self._background = background
+        self._client = ProxyClient(OfflineState(forced=config.offline), environ=environ)
+        self._upstream = Upstream(
+            config.upstream, no_proxy=config.no_proxy, client=self._client, vcs=None, offline=self._client.offline
+        )
+        self._failures = Failures(time.time)
+        self._receivers = Receivers(time.time)
+        self._alarms = Alarms(store, self._receivers)
+        self._checksums = self._build_checksums()
+        self._proofs = Proofs(
+            store,
+            self._checksums,
+            self._alarms,
+            self._receivers,
+            is_public=lambda path: not config.no_sumdb.matches(path),
+            nursery=background,
+        )
+        self._module_cache = ModuleCache(config.module_cache) if config.module_cache else None
+        self._holdings = Holdings(store, self._module_cache)
+        self._duties = Duties(
+            store,
+            self._holdings,
+            proofs=self._proofs,
+            checksums=self._checksums,
+            upstream=self._upstream,
+            failures=self._failures,
+            about=self._about,
+            is_scanned=lambda: True,
+        )
+
+    def _build_checksums(self) -> Checksums:
+        config, setting = self._config, self._config.sumdb
+        if setting is None:
+            return NoChecksums()
+        return DatabaseChecksums(
+            setting.verifier_key,
+            data=config.data,
+            source=_SumdbSource(self._upstream, setting.url),
+            nursery=self._background,
+            gopath=config.gopath,
+            module_cache=config.module_cache,
+            on_alarm=lambda alarm: self._alarms.database_contradicted_itself(setting.name, alarm),
+        )
+
+    async def serve(self, task_status: trio.TaskStatus[Node]) -> None:
+        """Listen, say so, and serve until cancelled."""
+        config = self._config
+        listeners = await listen(config.listen.host, config.listen.port)
+        self._url = url_of(listeners[0])
+        port = listeners[0].getsockname()[1]
+        tokens = Tokens(
+            setup=[config.setup_token] if config.setup_token else [],
+            api=None if config.listen.is_loopback else config.api_token,
+            monotonic=time.monotonic,
+        )
+        server = self._build_server(tokens, allowed_hosts(port, config.allowed_hosts))
+        self._background.start_soon(self._proofs.run)
+        await self._background.start(self._checksums.run)
+        node = Node(config, self._node_id, self._url, self._store, self._upstream, self._checksums, self._duties)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(server.run, listeners)
+                self._write_node_file()
+                task_status.started(node)
+        finally:
+            with suppress(OSError):
+                (config.data / NODE_FILE).unlink()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+                await self._client.aclose()
+
+    def _build_server(self, tokens: Tokens, hosts: frozenset[str]) -> Server:
+        intake = Intake(self._store, self._proofs, self._alarms)
+        fetcher = Fetcher(
+            self._store,
+            self._module_cache,
+            self._upstream,
+            holdings=self._holdings,
+            proofs=self._proofs,
+            intake=intake,
+            failures=self._failures,
+            nursery=self._background,
+            clock=time.time,
+            monotonic=time.monotonic,
+        )
+        listings = Listings(
+            self._store,
+            self._holdings,
+            self._upstream,
+            fetcher,
+            self._failures,
+            nursery=self._background,
+            clock=time.time,
+            monotonic=time.monotonic,
+        )
+        control = ControlApi(
+            self._duties,
+            tokens,
+            secret=self._secret,
+            url=lambda: self._url,
+            monotonic=time.monotonic,
+            metrics=lambda: metrics.text(),
+        )
+        names = frozenset({self._checksums.name})
+        app = App(
+            tokens,
+            Download(self._store, fetcher, listings, self._receivers),
+            ChecksumApi(self._checksums, names, self._failures),
+            control,
+            hosts,
+        )
+        server = Server(app.handle, fast=app.fast, admit=app.admit, body_limit=app.body_limit, on_error=_log_error)
+        metrics = Metrics(
+            self._store.statistics,
+            server.statistics,
+            self._upstream.statistics,
+            self._checksums.statistics,
+            lambda: self._duties.status()["held"]["unproven"],
+        )
+        return server
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "node_id": self._node_id,
+            "api": self._url,
+            "peer": None,
+            "uptime_s": round(time.monotonic() - self._started, 3),
+        }
+
+    def _write_node_file(self) -> None:
+        """node.json (0600): where this node is and the token of its control API, while it runs."""
+        path: Path = self._config.data / NODE_FILE
+        facts = {
+            "pid": os.getpid(),
+            "api": self._url,
+            "peer": None,
+            "node_id": self._node_id,
+            "token": self._secret,
+        }
+        temporary = path.with_suffix(f".{os.getpid()}")
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(facts, file)
+        temporary.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _SumdbSource:
+    """The database through the upstream proxies, or only at the URL that GOSUMDB names."""
+
+    upstream: Upstream
+    url: str | None
+
+    async def fetch_sumdb(self, name: str, endpoint: str) -> bytes:
+        return await self.upstream.fetch_sumdb(name, endpoint, url=self.url)
+
+
+def _log_error(request: Request | None, error: BaseException) -> None:
+    log.error("a request failed by a fault of p2pmods", target=request and request.target, exc_info=error)
