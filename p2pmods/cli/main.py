@@ -1,0 +1,80 @@
+"""The `p2pmods` command: every failure becomes one line on stderr and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import typer
+
+from p2pmods.errors import P2pmodsError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell reports it
+
+# The usage error of the click inside typer, whichever of its versions: BadParameter's base class.
+_UsageProblem: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit status."""
+    from p2pmods.cli.app import app
+
+    try:
+        status = app(arguments, standalone_mode=False, prog_name="p2pmods")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_stdout()
+        return FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else FAILED
+    except (_UsageProblem, P2pmodsError, ExceptionGroup, BaseExceptionGroup) as error:
+        return _explain(error)
+    return status if isinstance(status, int) else 0
+
+
+def _explain(error: BaseException) -> int:
+    """Say what went wrong in one line; raises what is no P2pmodsError, for that is a mistake of ours."""
+    leaves = list(_leaves(error))
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        return INTERRUPTED
+    for leaf in leaves:
+        if isinstance(leaf, _UsageProblem):
+            return _complain(leaf.format_message(), USAGE)  # type: ignore[attr-defined]
+        if isinstance(leaf, UserError):
+            return _complain(str(leaf), leaf.exit_code)
+        if isinstance(leaf, P2pmodsError):
+            return _complain(str(leaf), FAILED)
+    raise error
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"p2pmods: {' '.join(text.split())}", file=sys.stderr)
+    return status
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _abandon_stdout() -> None:
+    """The reader went away: keep the interpreter from complaining about it at exit."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.close(descriptor)

@@ -1,0 +1,72 @@
+"""Flags that several commands share, and the settings flags as one argument."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="The node's data directory (or P2PMODS_DATA).", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+# Parameter name (the setting's key) → its annotation. Order is the order in --help.
+_SETTINGS: dict[str, Any] = {
+    "data": DataOption,
+    "listen": Annotated[str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where the Go API listens.")],
+    "upstream": Annotated[
+        str | None, typer.Option("--upstream", metavar="LIST", help="Proxies to ask, GOPROXY syntax.")
+    ],
+    "sumdb": Annotated[str | None, typer.Option("--sumdb", metavar="DB", help="Checksum database, GOSUMDB syntax.")],
+    "private": Annotated[
+        str | None, typer.Option("--private", metavar="LIST", help="Patterns never named to a peer.")
+    ],
+    "offline": Annotated[
+        bool | None, typer.Option("--offline/--no-offline", help="Ask peers only, nothing outside.")
+    ],
+    "module_cache": Annotated[
+        str | None, typer.Option("--module-cache", metavar="DIR", help="GOMODCACHE to use, or off.")
+    ],
+    "mesh": Annotated[bool | None, typer.Option("--mesh/--no-mesh", help="Share with other nodes.")],
+    "peer_listen": Annotated[
+        str | None, typer.Option("--peer-listen", metavar="HOST:PORT", help="Where peers connect.")
+    ],
+    "peers": Annotated[list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="A node to try (many).")],
+    "mdns": Annotated[bool | None, typer.Option("--mdns/--no-mdns", help="Find nodes on the local network.")],
+    "swarm": Annotated[str | None, typer.Option("--swarm", metavar="NAME:SECRET", help="A swarm other than public.")],
+}
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `command`, whose first parameter is `flags`, one option for each setting that has a flag.
+
+    `flags` maps the settings' keys to what was given, None where nothing was: as load_config takes it.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        flags = {key: kwargs.pop(key) for key in _SETTINGS}
+        if flags["data"] is not None:
+            flags["data"] = str(flags["data"])
+        return command(*args, flags=flags, **kwargs)
+
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
+    added = [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for key, annotation in _SETTINGS.items()
+    ]
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    parameters = [*own, *added]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    del wrapper.__wrapped__
+    return wrapper

@@ -1,0 +1,121 @@
+"""`p2pmods setup`, `setup --undo` and `setup --print`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from p2pmods.cli.client import find_node
+from p2pmods.cli.context import load
+from p2pmods.cli.gosetup import (
+    go_arguments,
+    plan,
+    read_setting,
+    refuse_environment,
+    shown_command,
+    value_to_restore,
+    write,
+)
+from p2pmods.cli.output import note, say, say_json
+from p2pmods.config.ownself import OwnAddresses
+from p2pmods.config.setup_record import delete_setup_record, read_setup_record, write_setup_record
+from p2pmods.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from p2pmods.cli.gosetup import GoProxySetting
+    from p2pmods.config import Config
+    from p2pmods.config.setup_record import SetupRecord
+
+
+def setup(flags: Mapping[str, object], *, strict: bool) -> None:
+    """Put the node in front of GOPROXY and remember what was there."""
+    config = load(flags, show_notices=False)
+    setting, record = read_setting(os.environ), read_setup_record(config.data)
+    wanted = _plan(config, setting, record, strict=strict)
+    refuse_environment(setting, wanted.written, os.environ)
+    if setting.in_file == wanted.written and record == wanted:
+        say(f"already set up: GOPROXY={wanted.written}")
+    else:
+        write_setup_record(config.data, wanted)
+        _write_and_check(setting, wanted)
+        say(f"GOPROXY was  {setting.in_force}")
+        say(f"GOPROXY is   {wanted.written}")
+        if wanted.token and find_node(config.data):
+            note("p2pmods: start the running node again, so that it learns this path")
+    say(f"to undo      p2pmods setup --undo   or, without p2pmods:  {shown_command(wanted.before)}")
+
+
+def _write_and_check(setting: GoProxySetting, wanted: SetupRecord) -> None:
+    now = write(setting, wanted.written, os.environ)
+    if now != wanted.written:
+        raise UserError(
+            f"go env GOPROXY still says {now}: something wins over go's settings; "
+            f"to undo: {shown_command(wanted.before)}"
+        )
+
+
+def undo(flags: Mapping[str, object]) -> None:
+    """Take the node out of GOPROXY again."""
+    config = load(flags, show_notices=False)
+    setting, record = read_setting(os.environ), read_setup_record(config.data)
+    value = value_to_restore(setting, record, _own(config, record))
+    if value == setting.in_file:
+        delete_setup_record(config.data)
+        say(f"nothing to undo: GOPROXY={setting.in_force} in go's settings does not name this node")
+        return
+    say(shown_command(value))
+    now = write(setting, value, os.environ)
+    delete_setup_record(config.data)
+    say(f"GOPROXY is   {now}")
+    variable = os.environ.get("GOPROXY", "")
+    if variable and variable != value:
+        raise UserError(
+            f"go's settings are as they were, but the environment variable GOPROXY={variable} wins: unset it"
+        )
+    if value and now != value:
+        raise UserError(f"go env GOPROXY still says {now} and not {value}")
+
+
+def show(flags: Mapping[str, object], *, strict: bool, as_json: bool) -> None:
+    """What setup would do; nothing is changed."""
+    config = load(flags, show_notices=False)
+    setting, record = read_setting(os.environ), read_setup_record(config.data)
+    wanted = _plan(config, setting, record, strict=strict)
+    if wanted.token and (record is None or record.token is None):
+        wanted = replace(wanted, written=f"{wanted.node}/TOKEN")  # made anew by the real run
+    if as_json:
+        now = {"goproxy": setting.in_force, "in_go_env_file": setting.in_file, "set_up": record is not None}
+        say_json(
+            {
+                **now,
+                "would_be": wanted.written,
+                "command": ["go", *go_arguments(wanted.written)],
+                "undo": ["go", *go_arguments(wanted.before)],
+            }
+        )
+        return
+    say(f"GOPROXY is        {setting.in_force}")
+    say(f"setup would run   {shown_command(wanted.written)}")
+    say(f"and undo          {shown_command(wanted.before)}")
+
+
+def _plan(config: Config, setting: GoProxySetting, record: SetupRecord | None, *, strict: bool) -> SetupRecord:
+    url = node_url(config)
+    shared = f"{url}/{config.api_token}" if config.api_token else url
+    return plan(setting, record, (url, shared), _own(config, record), strict=strict)
+
+
+def node_url(config: Config) -> str:
+    """The URL that go is given for this node. UsageError when it would be another one at every start."""
+    if config.listen.port == 0:
+        raise UsageError("setup needs a port that stays: listen is port 0 now (set listen in config.toml)")
+    listen = config.listen
+    host = "127.0.0.1" if listen.host in ("0.0.0.0", "::") else str(listen).rpartition(":")[0]  # noqa: S104
+    return f"http://{host}:{listen.port}"
+
+
+def _own(config: Config, record: SetupRecord | None) -> OwnAddresses:
+    return OwnAddresses(config.listen, record.node if record else None)

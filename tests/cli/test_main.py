@@ -1,0 +1,99 @@
+"""The shape of the command line: one line on stderr when it fails, and a quick answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from p2pmods import __version__
+from p2pmods.cli.output import duration, plural, size, table
+from tests.cli.runner import p2pmods
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_help_names_every_command_and_is_quick() -> None:
+    started = time.perf_counter()
+    done = p2pmods("--help")
+    took = time.perf_counter() - started
+    assert done.status == 0
+    for command in ("up", "run", "check", "get", "status", "why", "verify", "rm", "hash", "setup", "demo", "config"):
+        assert f"\n  {command} " in done.out
+    assert took < 2, "0.13 s alone; this machine may be busy"
+
+
+def test_help_imports_none_of_the_heavy_packages() -> None:
+    code = (
+        "import sys; from p2pmods.cli.main import run; run(['--help']);"
+        "print([m for m in ('trio', 'httpx', 'rich', 'cryptography', 'attrs', 'p2pmods.config') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version() -> None:
+    assert p2pmods("--version").out == f"p2pmods {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("no-such-command",),
+        ("status", "--no-such-flag"),
+        ("why",),
+        ("why", "not a module"),
+        ("run",),
+        ("config", "--listen", "rubbish"),
+        ("config", "--listen", "0.0.0.0:1"),
+        ("setup", "--undo", "--strict"),
+        ("hash", "x.zip", "m@v"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(arguments: tuple[str, ...]) -> None:
+    done = p2pmods(*arguments)
+    assert done.status == 2
+    assert done.out == ""
+    assert done.err.startswith("p2pmods: ")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_config_says_where_each_value_came_from(tmp_path: Path) -> None:
+    env = {"P2PMODS_DATA": str(tmp_path), "P2PMODS_UPSTREAM": "off", "P2PMODS_OFFLNE": "1"}
+    done = p2pmods("config", "--no-mdns", env=env)
+    assert done.status == 0
+    rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in done.out.splitlines()}
+    assert rows["upstream"] == ["off", "environment P2PMODS_UPSTREAM"]
+    assert rows["mdns"] == ["false", "flag --no-mdns"]
+    assert rows["listen"] == ["127.0.0.1:3070", "default"]
+    assert "did you mean P2PMODS_OFFLINE?" in done.err
+
+
+def test_a_reader_that_goes_away_is_no_complaint(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "p2pmods", "--help"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert done.stderr == b""
+    assert done.returncode == 1
+
+
+def test_figures_are_short() -> None:
+    assert [size(n) for n in (0, 812, 3400, 99_960, 999_600, 181_000_000, 2e13)] == [
+        "0 B", "812 B", "3.4 kB", "100 kB", "1.0 MB", "181 MB", "20 TB",
+    ]  # fmt: skip
+    assert [duration(s) for s in (0.42, 9.2, 119, 125, 11_400, 360_000)] == [
+        "0.4 s", "9 s", "119 s", "2 min 5 s", "3 h 10 min", "4 d 4 h",
+    ]  # fmt: skip
+    assert (plural(1, "module"), plural(1234, "module"), plural(0, "copy", "copies")) == (
+        "1 module", "1,234 modules", "0 copies",
+    )  # fmt: skip
+    assert table([("a", "bb", "c"), ("aaa", "b", "c")]) == ["a    bb  c", "aaa  b   c"]
+    assert table([]) == []

@@ -1,0 +1,175 @@
+"""`p2pmods setup` with the real go command: in front, alone, and taken away exactly."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from p2pmods.cli.gosetup import read_env_file
+from tests.cli.runner import p2pmods
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.go
+
+NODE = "http://127.0.0.1:3070"
+COMPANY = "https://corp.example/proxy,direct"
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_command: Path) -> Path:
+    monkeypatch.setenv("P2PMODS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("GOENV", str(tmp_path / "goenv"))
+    monkeypatch.setenv("GOFLAGS", "")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    return tmp_path / "goenv"
+
+
+def go_env(go: Path, *arguments: str) -> str:
+    return subprocess.run([go, "env", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_setup_puts_the_node_before_what_was_there_and_undo_takes_it_away(go_command: Path, env_file: Path) -> None:
+    go_env(go_command, "-w", f"GOPROXY={COMPANY}")
+    done = p2pmods("setup")
+    assert done.status == 0, done.err
+    assert go_env(go_command, "GOPROXY") == f"{NODE}|{COMPANY}"
+    assert f"go env -w GOPROXY={COMPANY}" in done.out
+    undone = p2pmods("setup", "--undo")
+    assert undone.status == 0, undone.err
+    assert f"go env -w GOPROXY={COMPANY}" in undone.out
+    assert read_env_file(env_file)["GOPROXY"] == COMPANY
+
+
+def test_what_was_unset_is_unset_again(go_command: Path, env_file: Path) -> None:
+    default = go_env(go_command, "GOPROXY")
+    assert p2pmods("setup").status == 0
+    assert go_env(go_command, "GOPROXY") == f"{NODE}|{default}"
+    undone = p2pmods("setup", "--undo")
+    assert "go env -u GOPROXY" in undone.out
+    assert "GOPROXY" not in read_env_file(env_file)
+    assert go_env(go_command, "GOPROXY") == default
+
+
+def test_strict_is_the_node_alone_under_a_token_of_its_own(go_command: Path, data: Path, env_file: Path) -> None:
+    go_env(go_command, "-w", f"GOPROXY={COMPANY}")
+    assert p2pmods("setup", "--strict").status == 0
+    written = go_env(go_command, "GOPROXY")
+    token = json.loads((data / "setup.json").read_text())["token"]
+    assert written == f"{NODE}/{token}"
+    assert len(token) >= 32
+    config = json.loads(p2pmods("config", "--json").out)
+    assert config["upstream"] == {"value": COMPANY, "origin": "setup record"}
+    assert p2pmods("setup", "--undo").status == 0
+    assert read_env_file(env_file)["GOPROXY"] == COMPANY
+
+
+def test_a_second_setup_changes_nothing(go_command: Path, data: Path) -> None:
+    go_env(go_command, "-w", f"GOPROXY={COMPANY}")
+    assert p2pmods("setup").status == 0
+    record, written = (data / "setup.json").read_text(), go_env(go_command, "GOPROXY")
+    again = p2pmods("setup")
+    assert again.status == 0
+    assert "already" in again.out
+    assert (data / "setup.json").read_text() == record
+    assert go_env(go_command, "GOPROXY") == written
+
+
+def test_from_strict_to_plain_and_to_another_port_the_way_back_stays(go_command: Path, env_file: Path) -> None:
+    for arguments in (["--strict"], [], ["--listen", "127.0.0.1:4444"], ["--strict", "--listen", "127.0.0.1:4444"]):
+        assert p2pmods("setup", *arguments).status == 0
+    assert go_env(go_command, "GOPROXY").startswith("http://127.0.0.1:4444/")
+    assert p2pmods("setup", "--undo").status == 0
+    assert "GOPROXY" not in read_env_file(env_file)
+
+
+def test_a_variable_that_wins_is_refused_before_anything_is_written(env_file: Path, data: Path) -> None:
+    done = p2pmods("setup", env={"GOPROXY": "https://other.example"})
+    assert done.status == 1
+    assert len(done.err.splitlines()) == 1
+    assert "environment variable GOPROXY=https://other.example wins" in done.err
+    assert read_env_file(env_file) == {}
+    assert not (data / "setup.json").exists()
+
+
+def test_undo_says_so_when_a_variable_wins_over_what_it_restored(env_file: Path) -> None:
+    assert p2pmods("setup").status == 0
+    done = p2pmods("setup", "--undo", env={"GOPROXY": NODE})
+    assert done.status == 1
+    assert "wins" in done.err
+    assert "GOPROXY" not in read_env_file(env_file)
+
+
+def test_print_changes_nothing(go_command: Path, env_file: Path, data: Path) -> None:
+    done = p2pmods("setup", "--print")
+    assert done.status == 0
+    assert f"{NODE}|{go_env(go_command, 'GOPROXY')}" in done.out
+    assert "go env -u GOPROXY" in done.out
+    strict = json.loads(p2pmods("setup", "--print", "--strict", "--json").out)
+    assert strict["would_be"] == f"{NODE}/TOKEN"
+    assert read_env_file(env_file) == {}
+    assert not data.exists()
+
+
+def test_undo_leaves_alone_what_somebody_wrote_since(go_command: Path, data: Path) -> None:
+    assert p2pmods("setup").status == 0
+    go_env(go_command, "-w", "GOPROXY=https://mine.example")
+    done = p2pmods("setup", "--undo")
+    assert done.status == 0
+    assert "nothing to undo" in done.out
+    assert go_env(go_command, "GOPROXY") == "https://mine.example"
+    assert not (data / "setup.json").exists()
+
+
+def test_undo_takes_the_node_out_of_a_list_that_was_edited_or_whose_record_is_lost(
+    go_command: Path, data: Path
+) -> None:
+    assert p2pmods("setup").status == 0
+    go_env(go_command, "-w", f"GOPROXY={NODE}|https://mine.example,direct")
+    (data / "setup.json").unlink()
+    assert p2pmods("setup", "--undo").status == 0
+    assert go_env(go_command, "GOPROXY") == "https://mine.example,direct"
+
+
+def test_undo_without_setup_is_nothing_to_do() -> None:
+    done = p2pmods("setup", "--undo")
+    assert (done.status, done.err) == (0, "")
+    assert "nothing to undo" in done.out
+
+
+def test_a_port_that_changes_at_every_start_cannot_be_set_up() -> None:
+    done = p2pmods("setup", "--listen", "127.0.0.1:0")
+    assert done.status == 2
+    assert "port" in done.err
+
+
+def test_without_settings_of_go_there_is_nothing_to_write_to() -> None:
+    done = p2pmods("setup", env={"GOENV": "off"})
+    assert done.status == 1
+    assert "GOENV=off" in done.err
+
+
+def test_a_go_that_does_not_work_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    (broken / "go").write_text("#!/bin/sh\necho 'go: no GOROOT here' >&2\nexit 3\n")
+    (broken / "go").chmod(0o755)
+    done = p2pmods("setup", env={"PATH": str(broken)})
+    assert done.status == 1
+    assert "no GOROOT here" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_go_env_files_are_read_as_go_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text("# GOPROXY=no\nGOPROXY=one\r\nlower=x\nGOPROXY=two,direct\nGOFLAGS=-a=b\nrubbish\n")
+    assert read_env_file(file) == {"GOPROXY": "two,direct", "GOFLAGS": "-a=b"}
+    assert read_env_file(tmp_path / "none") == {}
