@@ -16,6 +16,7 @@ import trio
 
 from p2pmods.errors import printable
 from p2pmods.upstream.answer import MAX_ERROR_BODY, REDIRECTS, Head, TryAgain, raise_for_status
+from p2pmods.upstream.body import read_body, read_start
 from p2pmods.upstream.connections import Connections
 from p2pmods.upstream.failure import Unreachable, UpstreamFailed, UpstreamUnavailable
 from p2pmods.upstream.limits import Limits, Want
@@ -203,12 +204,15 @@ class ProxyClient:
             now = trio.current_time()
             request.transfer.begin(head, now=now)
             scope.deadline = min(now + self._limits.silence, request.deadline)
+
+            def take(data: bytes) -> None:
+                now = trio.current_time()
+                request.transfer.receive(data, sharers=self._bodies, now=now)
+                scope.deadline = min(now + self._limits.silence, request.deadline)
+
             self._bodies += 1
             try:
-                async for data in response.aiter_stream():
-                    now = trio.current_time()
-                    request.transfer.receive(data, sharers=self._bodies, now=now)
-                    scope.deadline = min(now + self._limits.silence, request.deadline)
+                await read_body(response, take)
             finally:
                 self._bodies -= 1
             request.transfer.finish()
@@ -216,16 +220,10 @@ class ProxyClient:
     async def _fail(self, request: _Request, head: Head, response: httpcore.Response) -> None:
         if head.status == 416:
             request.transfer.refuse_range()
-        body = bytearray()
-        with trio.move_on_after(self._limits.silence):
-            async for data in response.aiter_stream():
-                body += data
-                if len(body) >= MAX_ERROR_BODY:
-                    break
         raise_for_status(
             request.origin.name,
             head,
-            bytes(body[:MAX_ERROR_BODY]),
+            await read_start(response, MAX_ERROR_BODY),
             retry_after_limit=self._limits.retry_after,
             had_credentials=request.origin.authorization is not None,
         )
@@ -240,6 +238,7 @@ class ProxyClient:
                 if response.status not in REDIRECTS:
                     yield response
                     return
+                await read_start(response, MAX_ERROR_BODY)  # so that the connection can be used again
                 location = Head.parse(response.status, response.headers).headers.get("location", "")
             origin = redirected(origin, location)
         raise UpstreamUnavailable(request.origin.name, f"stopped after {self._limits.redirects} redirects")
