@@ -6,6 +6,8 @@ in a zip) is put through `printable` before it gets into a message.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 
 def printable(text: str | bytes, limit: int = 200) -> str:
     """`text` with control characters escaped and at most `limit` characters, safe for a terminal or a log."""
@@ -118,3 +120,26 @@ class SumdbSecurityError(SumdbError):
 
 class StoreError(P2pmodsError):
     """The store cannot be used or a write failed (disk full, locked, damaged); says the cure."""
+
+
+class StoreChanged(StoreError):
+    """A file in the store is no longer the one that was verified: ask the store for it again."""
+
+
+class Poisoned(P2pmodsError):
+    """Two authorities contradict each other about `module`: nothing of it is served until a person decides."""
+
+    def __init__(self, module: str, reason: str) -> None:
+        super().__init__(f"{module} is poisoned and not served: {reason}")
+        self.module = module
+        self.reason = reason
+
+
+class Tombstoned(P2pmodsError):
+    """The user removed `module` at Unix time `at` and did not ask for it since."""
+
+    def __init__(self, module: str, at: float) -> None:
+        day = datetime.fromtimestamp(at, UTC).date().isoformat()
+        super().__init__(f"{module} was removed by you on {day}; `p2pmods get {module}` brings it back")
+        self.module = module
+        self.at = at

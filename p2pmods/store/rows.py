@@ -1,0 +1,202 @@
+"""The `files` table: what is known about each file, and the queue of those without a proof."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from p2pmods.errors import P2pmodsError
+from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+from p2pmods.store.database import Damaged, Row
+from p2pmods.store.schema import seal_of
+from p2pmods.store.stored import StoredFile
+from p2pmods.trust.evidence import Source, SourceKind, evidence_from_json, evidence_to_json
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+
+    from p2pmods.store.database import Database
+    from p2pmods.store.layout import Layout
+
+_COLUMNS: Final = (
+    "path, version, kind, place, file, size, sha256, h1, source_kind, source_id, source_at, evidence, proven,"
+    " synthesised, fingerprint, seal"
+)
+_SELECT: Final = f"SELECT {_COLUMNS} FROM files"  # noqa: S608 (constants only)
+_CHANGED: Final = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[4:])
+_UPSERT: Final = (
+    f"INSERT INTO files ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608 (constants only)
+    f" ON CONFLICT DO UPDATE SET {_CHANGED}, proof_next = 0"
+)
+_WHERE_KEY: Final = " WHERE path = ? AND version = ? AND kind = ?"
+
+
+def put_row(connection: sqlite3.Connection, stored: StoredFile) -> None:
+    """Write the row of `stored`, inside a transaction of `Database.write`."""
+    connection.execute(_UPSERT, _row_of(stored))
+
+
+def _row_of(stored: StoredFile) -> Row:
+    module, source = stored.key.module, stored.source
+    values = (
+        module.path,
+        module.version,
+        stored.key.kind.value,
+        int(stored.in_module_cache),
+        str(stored.path) if stored.in_module_cache else "",
+        stored.size,
+        stored.sha256,
+        stored.h1,
+        source.kind.value,
+        source.id,
+        float(source.at),
+        json.dumps([evidence_to_json(item) for item in stored.evidence], separators=(",", ":")),
+        int(stored.proven),
+        int(stored.synthesised),
+        stored.fingerprint,
+    )
+    return (*values, seal_of(*values))
+
+
+class FileRows:
+    """Typed access to `files`. Every method raises StoreError when the index cannot be used."""
+
+    def __init__(self, database: Database, layout: Layout) -> None:
+        self._database = database
+        self._layout = layout
+
+    def get(self, key: FileKey, *, in_module_cache: bool = False) -> StoredFile | None:
+        """The row of `key` in one place, or None."""
+        values = (key.module.path, key.module.version, key.kind.value, int(in_module_cache))
+
+        def look(connection: sqlite3.Connection) -> StoredFile | None:
+            row = connection.execute(f"{_SELECT}{_WHERE_KEY} AND place = ?", values).fetchone()
+            return None if row is None else self._stored(row, key)
+
+        return self._database.query(look)
+
+    def select(self, where: str, values: tuple[object, ...] = ()) -> list[StoredFile]:
+        """The rows for which the constant condition `where` holds."""
+
+        def look(connection: sqlite3.Connection) -> list[StoredFile]:
+            return [self._stored(row) for row in connection.execute(f"{_SELECT} WHERE {where}", values)]
+
+        return self._database.query(look)
+
+    def put(self, stored: StoredFile) -> None:
+        self._database.write(lambda connection: put_row(connection, stored))
+
+    def put_many(self, stored: Iterable[StoredFile]) -> None:
+        rows = [_row_of(item) for item in stored]
+        self._database.write(lambda connection: connection.executemany(_UPSERT, rows))
+
+    def update(
+        self, key: FileKey, change: Callable[[StoredFile], StoredFile], *, in_module_cache: bool = False
+    ) -> StoredFile | None:
+        """Replace the row of `key` by what `change` makes of it, in one step; None when there is no such row."""
+        values = (key.module.path, key.module.version, key.kind.value, int(in_module_cache))
+
+        def work(connection: sqlite3.Connection) -> StoredFile | None:
+            row = connection.execute(f"{_SELECT}{_WHERE_KEY} AND place = ?", values).fetchone()
+            if row is None:
+                return None
+            before = self._stored(row, key)
+            after = change(before)
+            if after != before:
+                put_row(connection, after)
+            return after
+
+        return self._database.write(work)
+
+    def delete(self, stored: Iterable[StoredFile]) -> None:
+        keys = [(s.key.module.path, s.key.module.version, s.key.kind.value, int(s.in_module_cache)) for s in stored]
+        sql = f"DELETE FROM files{_WHERE_KEY} AND place = ?"  # noqa: S608 (constants only)
+        self._database.write(lambda connection: connection.executemany(sql, keys))
+
+    def of_path(self, path: str) -> list[tuple[str, str, bool]]:
+        """(version, kind, synthesised) of each file of a module path that lies in the store."""
+        rows = self._database.read(
+            "SELECT version, kind, synthesised FROM files WHERE path = ? AND place = 0", (path,)
+        )
+        return [(version, kind, bool(synthesised)) for version, kind, synthesised in rows]
+
+    def totals(self) -> tuple[int, int, int]:
+        """(module versions, files, bytes) in the store, synthesised files apart."""
+        modules, files, size = self._database.read(
+            "SELECT COUNT(DISTINCT path || '@' || version), COUNT(*), COALESCE(SUM(size), 0)"
+            " FROM files WHERE place = 0 AND synthesised = 0"
+        )[0]
+        return modules, files, size
+
+    def unproven_due(self, limit: int, now: float, wanted: Callable[[str], bool]) -> list[ModuleVersion]:
+        """Module versions with a verified `.mod` or zip, in either place, that has no proof and may be tried now."""
+        sql = (
+            "SELECT path, version FROM files WHERE proven = 0 AND kind != 'info' AND sha256 != ''"
+            " AND proof_next <= ? ORDER BY proof_next"
+        )
+
+        def look(connection: sqlite3.Connection) -> list[ModuleVersion]:
+            due: dict[ModuleVersion, None] = {}
+            for path, version in connection.execute(sql, (now,)):
+                if wanted(path):
+                    due[_module(path, version)] = None
+                    if len(due) >= limit:
+                        break
+            return list(due)
+
+        return self._database.query(look)
+
+    def postpone(self, module: ModuleVersion, until: float) -> None:
+        """Leave `module` out of `unproven_due` before Unix time `until`."""
+        self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE files SET proof_next = ? WHERE path = ? AND version = ? AND proven = 0",
+                (until, module.path, module.version),
+            )
+        )
+
+    def unproven_by_path(self) -> dict[str, int]:
+        """For each module path: how many of its `.mod`s and zips, in either place, have no proof in any place."""
+        rows = self._database.read(
+            "SELECT path, COUNT(*) FROM (SELECT path, version, kind FROM files WHERE kind != 'info'"
+            " GROUP BY path, version, kind HAVING MAX(proven) = 0) GROUP BY path"
+        )
+        return dict(rows)
+
+    def touch(self, requested: dict[FileKey, float]) -> None:
+        """Note when files were last asked for."""
+        values = [(at, key.module.path, key.module.version, key.kind.value) for key, at in requested.items()]
+        sql = f"UPDATE files SET last_requested = ?{_WHERE_KEY} AND place = 0"  # noqa: S608 (constants only)
+        self._database.write(lambda connection: connection.executemany(sql, values))
+
+    def _stored(self, row: Row, key: FileKey | None = None) -> StoredFile:
+        *values, seal = row
+        if seal_of(*values) != seal:
+            raise Damaged("a row of files")
+        path, version, kind, place, file, size, sha256, h1, *_ = values
+        source_kind, source_id, source_at, evidence, _proven, synthesised, fingerprint = values[8:]
+        try:
+            key = key or FileKey(ModuleVersion(path, version), FileKind(kind))
+            return StoredFile(
+                key=key,
+                path=Path(file) if place else self._layout.file(key),
+                size=size,
+                sha256=sha256,
+                h1=h1,
+                source=Source(SourceKind(source_kind), source_id, source_at),
+                evidence=tuple(evidence_from_json(item) for item in json.loads(evidence)),
+                fingerprint=fingerprint,
+                in_module_cache=bool(place),
+                synthesised=bool(synthesised),
+            )
+        except (ValueError, TypeError, P2pmodsError) as error:
+            raise Damaged("a row of files") from error
+
+
+def _module(path: str, version: str) -> ModuleVersion:
+    try:
+        return ModuleVersion(path, version)
+    except P2pmodsError as error:
+        raise Damaged("a name in files") from error
