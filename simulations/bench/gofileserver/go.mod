@@ -1,0 +1,3 @@
+module gofileserver
+
+go 1.22
