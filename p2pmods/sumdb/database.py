@@ -1,11 +1,11 @@
 """The rule that keeps a cached database from ever breaking a client, as plans and their checks.
 
-Kept are one signed head S, the heads H that local clients may hold, records, and for every x in {S} ∪ H ∪ records
-all of `chain(x, S)`. A plan names the tiles it needs; its check takes their bytes, from anywhere, and returns what
-they prove.
+Kept are one signed head S, the heads H that local clients may hold, records, and `chain(x, S)` for S itself, every
+head in H and every record x. A plan names the tiles it needs; its check takes their bytes, from anywhere, and
+returns what they prove.
 
-Advancing from S to S′ needs `chain(S, S′) ∪ chain(S′, S′)` and nothing for H or the records: a tile of theirs that
-is full in S never changes, and one that is partial in S lies on S's right edge, thus in `chain(S, S′)`.
+Advancing from S to T needs `chain(S, T)` and `chain(T, T)`, and nothing for H or the records: a tile of theirs that
+is full in S never changes, and one that is partial in S lies on the right edge of S, thus in `chain(S, T)`.
 """
 
 from __future__ import annotations

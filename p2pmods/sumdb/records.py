@@ -46,7 +46,7 @@ class RecordHashes:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Record `record_id` of `database` is proven included in its signed tree of size `tree`, and says these hashes."""
+    """Record `record_id` of `database`, proven included in its signed tree of size `tree`, states these hashes."""
 
     database: str
     record_id: int

@@ -1,7 +1,7 @@
 """Tiles: the log's hashes in pieces of up to 256, and which of them prove what.
 
 The tile (level L, index n, width W) holds the W hashes at tree level 8L that begin at index 256n. In a tree of size
-N the width is `clamp((N >> 8L) − 256n, 0, 256)`. A tile narrower than 256 lies on the tree's right edge, and there
+N the width is `clamp((N >> 8L) - 256n, 0, 256)`. A tile narrower than 256 lies on the tree's right edge, and there
 is at most one on each level; every other tile is full, never changes again, and is proven by one entry of the tile
 above it.
 """

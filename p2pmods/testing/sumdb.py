@@ -190,7 +190,7 @@ class ForkableLog:
             return _NOT_FOUND, b"not found: no such tile yet\n"
         if is_data:
             start = tile.index * 256
-            return _FOUND, b"\n".join(self._texts[start : start + tile.width])
+            return _FOUND, b"".join(text + b"\n" for text in self._texts[start : start + tile.width])
         return _FOUND, self.tile(tile)
 
 
