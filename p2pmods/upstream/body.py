@@ -17,7 +17,7 @@ async def read_body(response: httpcore.Response, take: Callable[[bytes], None]) 
     """Hand every piece of the body to `take`; what that raises ends the reading and is raised.
 
     A body is a chain of async generators, and whoever just stops asking the outermost one leaves the others to the
-    garbage collector. So a reading that is to end is cancelled: the next wait for the network then unwinds all of them.
+    garbage collector. So a reading that is to end is cancelled: the next wait for the network unwinds all of them.
     """
     failure: Exception | None = None
     with trio.CancelScope() as scope:

@@ -81,7 +81,7 @@ class Upstream:
     async def fetch_list(self, path: str) -> tuple[bytes, Source]:
         """The body of `@v/list`. Raises UpstreamFailed, InvalidPath."""
         url = f"{escape_path(path)}/@v/list"
-        return await self._walk(path, lambda s: self._get(s, url, Want.LIST), lambda vcs: vcs.list(path))
+        return await self._walk(path, lambda s: self._get(s, url, Want.LIST), lambda vcs: vcs.versions(path))
 
     async def fetch_latest(self, path: str) -> tuple[bytes, Source]:
         """The `.info` of `@latest`; NotFound where the upstream has none and the list must do."""
