@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.errors import InvalidVersion, MalformedData, printable
 from p2pmods.gomod.pseudo import is_pseudo_version, pseudo_version_time
@@ -74,8 +74,8 @@ def parse_info(data: bytes) -> Info:
     if data.count(b"{") + data.count(b"[") > _MAX_NESTING:
         raise MalformedData("info", "nested too deeply")
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
-        _dump(value)  # what cannot be written again (1e999, half a surrogate pair) is refused here, not later
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_object)
+        _dump(value)  # what cannot be written again (NaN, 1e999, half a surrogate pair) is refused here, not later
     except (ValueError, RecursionError) as error:
         raise MalformedData("info", f"is not JSON: {printable(str(error))}") from error
     if not isinstance(value, dict):
@@ -134,10 +134,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({name.casefold() for name, _ in pairs}) != len(pairs):
         raise ValueError("the same name twice")
     return dict(pairs)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _checked_origin(origin: object) -> dict[str, Any] | None:

@@ -53,8 +53,6 @@ class _Glob(NamedTuple):
             if found is None:
                 return False
             at = found + len(part.classes)
-        if last.after_star and not last.classes:
-            return "/" not in name[at:]
         return _find(last, name, at, to_the_end=True) is not None
 
 

@@ -16,7 +16,7 @@ from p2pmods.errors import InvalidVersion
 from p2pmods.gomod import semver
 
 _PSEUDO: Final = re.compile(
-    r"(?P<base>v[0-9]+\.(?:0\.0(?=-)|[0-9]+\.[0-9]+-(?:[^+]*\.)?0(?=\.)))[-.]"
+    r"(?P<base>v[0-9]+\.(?:0\.0|[0-9]+\.[0-9]+-(?:[^+]*\.)?0(?=\.)))[-.]"
     r"(?P<time>[0-9]{14})-(?P<rev>[A-Za-z0-9]+)(?P<build>\+.*)?"
 )
 

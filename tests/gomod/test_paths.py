@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def passes(check: Callable[..., None], *arguments: str) -> bool:
+def passes(check: Callable[..., object], *arguments: str) -> bool:
     try:
         check(*arguments)
     except (InvalidPath, InvalidVersion):

@@ -40,7 +40,7 @@ var goMods = unique([]string{
 	"module m\ngo 1.21\n", "go 1.21.0\n", "go 1.21rc1\n", "go 1\n", "go 1.21 2\n", "go 1.21\ngo 1.22\n", "go v1.21\n", "go 1.21.x\n", "go 1.021\n", "go (\n1.21\n)\n", "go \"1.21\"\n",
 	"go 1.21.0-custom\n", "go 01.2\n", "toolchain go1.22.1\n", "toolchain default\ntoolchain go1.22.1\n", "toolchain x\n",
 	"require a.b/c v1.0.0\n", "require a.b/c v1\n", "require a.b/c v1.0.0+meta\n", "require a.b/c v2.0.0\n", "require a.b/c v2.0.0+incompatible\n", "require a.b/c/v2 v2.0.0\n",
-	"require a.b/c/v2 v1.0.0\n", "require a.b/c/v1 v1.0.0\n", "require c v0.0.0\n", "require a.b/c master\n", "require a.b/c\n", "require a.b/c v1.0.0 x\n", "require a.b/c v1.0.0 // indirect\n",
+	"require a.b/c/v2 v1.0.0\n", "require a.b/c/v1 v1.0.0\n", "require c v0.0.0\n", "require c v2.0.0\n", "require c/v2 v1.0.0\n", "require a.b/c master\n", "require a.b/c\n", "require a.b/c v1.0.0 x\n", "require a.b/c v1.0.0 // indirect\n",
 	"require (\n\ta.b/c v1.0.0\n\tx.y/z v1.2.3-0.20191109021931-daa7c04131f5 // indirect\n\n\t// comment\n)\n", "require (a.b/c v1.0.0)\n", "require (\n) x\n", "require (\na.b/c v1.0.0\n",
 	"require (\n\ta.b/c v1.0.0\n) // end\n", "require ( // begin\n\ta.b/c v1.0.0\n)\n", "require x (\na.b/c v1.0.0\n)\n", "require ( )\n", "require (\n(\n)\n)\n", "require \"a.b/c\" \"v1.0.0\"\n",
 	"require (\n\"a.b/c\" v1.0.0\n)\n", "require gopkg.in/yaml.v2 v2.2.1\n", "require gopkg.in/yaml.v2 v1.0.0\n", "require gopkg.in/yaml v1.0.0\n", "require gopkg.in/check.v1 v0.0.0-20161208181325-20d25e280405\n",
@@ -56,7 +56,7 @@ var goproxies = []string{
 	"https:x.example", "HTTPS://x.example", "https://u:p@x.example", "https://u@x.example", "https://u:p@q@x.example", "https://a b.example", "https://x.example/a b", "https://x.example/%zz", "https://x%.example",
 	"https://x.example:port", "https://x.example:", "https://x.example:80:90", "https://[::1]:80/p", "https://[::1", "https://::1/", "https://[1.2.3.4]/", "https://x.example?q=1", "https://x.example#f", "direct,ftp://x",
 	"https://x.example,ftp://y", "https://x.example|y.example,direct", "\thttps://x.example\u00a0", "https://x.example\u200b", "https://é.example", "https://u%zz@x.example", "https://u{@x.example", "Direct", "OFF", "C:\\p", "C:/p",
-	"https://x.example\x01", "https://x_y.example", "https://x.example/!a", "https://x.example,,|direct", "://x", ":x", "a:b", "a:/b", "https://x\"y.example",
+	"https://x.example\x01", "https://x.example/\x01", "https://x.example/\x7f", "file:///\x1f", "https://x_y.example", "https://x.example/!a", "https://x.example,,|direct", "://x", ":x", "a:b", "a:/b", "https://x\"y.example",
 }
 
 var gosumdbs = []string{
