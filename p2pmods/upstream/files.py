@@ -38,7 +38,7 @@ async def fetch_from_directory(url: str, path: str, want: Want, sink: Sink) -> N
         with await trio.to_thread.run_sync(_open, file_path(url, path)) as file:
             while data := await trio.to_thread.run_sync(file.read, _READ_SIZE):
                 transfer.receive(data, sharers=0, now=0.0)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise UpstreamNotFound(url, f"no file {printable(path)}") from error
     except PermissionError as error:
         raise UpstreamRefused(url, f"permission denied: {printable(path)}") from error

@@ -65,7 +65,7 @@ class OfflineState:
 
     def succeeded(self, host: str, *, now: float) -> None:
         """The host answered. When all were out of reach the network is back, and all may be tried."""
-        if self._outages.get(host) is not None and self.offline:
+        if self.offline and self._outages.get(host) is not None:
             self.network_changed()
         self._outages[host] = None
         self._answered[host] = now

@@ -34,9 +34,14 @@ class Origin:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
+    def explicit_port(self) -> int | None:
+        """The port, when it is not the scheme's own."""
+        return None if self.port == _PORTS[self.scheme] else self.port
+
+    @property
     def host_header(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.explicit_port is None else f"{host}:{self.port}"
 
 
 def parse_origin(url: str, path: str, netrc: Mapping[str, str]) -> Origin:

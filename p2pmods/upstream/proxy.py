@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,7 @@ from p2pmods.upstream.answer import MAX_ERROR_BODY, REDIRECTS, Head, TryAgain, r
 from p2pmods.upstream.body import read_body, read_start
 from p2pmods.upstream.connections import Connections
 from p2pmods.upstream.failure import Unreachable, UpstreamFailed, UpstreamUnavailable
+from p2pmods.upstream.hosts import Host, HostStatistics
 from p2pmods.upstream.limits import Limits, Want
 from p2pmods.upstream.netrc import netrc_path, read_netrc
 from p2pmods.upstream.origin import Origin, parse_origin, redirected
@@ -35,28 +36,6 @@ _USER_AGENT: Final = b"p2pmods"
 _TWICE: Final = 2  # attempts at what usually stays as it is: no connection
 
 
-@dataclass(frozen=True, slots=True)
-class HostStatistics:
-    """What one host (`host:port`) was asked for and answered. `last_success` is Unix time."""
-
-    host: str
-    requests: int = 0
-    bytes: int = 0
-    failures: int = 0
-    retries: int = 0
-    last_failure: str | None = None
-    last_success: float | None = None
-
-
-@dataclass(slots=True)
-class _Host:
-    """One host's places for requests under way, and its figures."""
-
-    small: trio.CapacityLimiter
-    zips: trio.CapacityLimiter
-    figures: HostStatistics
-
-
 @dataclass(slots=True)
 class _Request:
     """One file wanted from one upstream, all attempts."""
@@ -64,9 +43,9 @@ class _Request:
     origin: Origin
     want: Want
     transfer: Transfer
-    host: _Host
+    host: Host
     deadline: float
-    body: bool = field(default=False)  # whether an answer's head has come in this attempt
+    body: bool = False  # whether an answer's head has come in this attempt
 
 
 class ProxyClient:
@@ -93,7 +72,7 @@ class ProxyClient:
         self._netrc = _netrc(environ) if netrc is None else netrc
         self._random = random_fraction
         self._clock = clock
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, Host] = {}
         self._bodies = 0
 
     async def get(self, base: str, path: str, want: Want) -> bytes:
@@ -121,35 +100,27 @@ class ProxyClient:
 
     def statistics(self) -> tuple[HostStatistics, ...]:
         """One entry for each host asked so far."""
-        return tuple(host.figures for host in self._hosts.values())
+        return tuple(host.statistics() for host in self._hosts.values())
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._connections.aclose()
 
-    def _host(self, authority: str) -> _Host:
+    def _host(self, authority: str) -> Host:
         if authority not in self._hosts:
-            small, zips = self._limits.small_at_once, self._limits.zips_at_once
-            figures = HostStatistics(authority)
-            self._hosts[authority] = _Host(trio.CapacityLimiter(small), trio.CapacityLimiter(zips), figures)
+            self._hosts[authority] = Host(authority, self._limits)
         return self._hosts[authority]
 
     def _note(self, request: _Request, error: UpstreamFailed | None, started: float) -> None:
-        host, authority, now = request.host, request.origin.authority, trio.current_time()
+        authority, now = request.origin.authority, trio.current_time()
         if isinstance(error, Unreachable):
             self.offline.failed(authority, started=started, now=now)
         else:
             self.offline.succeeded(authority, now=now)
-        figures = host.figures
         if error is None:
-            host.figures = replace(figures, requests=figures.requests + 1, last_success=self._clock())
+            request.host.succeeded(at=self._clock())
         else:
-            host.figures = replace(
-                figures,
-                requests=figures.requests + 1,
-                failures=figures.failures + 1,
-                last_failure=error.reason,
-            )
+            request.host.failed(error.reason)
 
     async def _persist(self, request: _Request) -> None:
         """Attempts with growing pauses, until it is there, hopeless or too late."""
@@ -165,7 +136,7 @@ class ProxyClient:
                     raise again.error from again
                 await trio.sleep(pause)
                 attempt += 1
-                request.host.figures = replace(request.host.figures, retries=request.host.figures.retries + 1)
+                request.host.retries += 1
             else:
                 return
 
@@ -207,6 +178,7 @@ class ProxyClient:
 
             def take(data: bytes) -> None:
                 now = trio.current_time()
+                request.host.received += len(data)
                 request.transfer.receive(data, sharers=self._bodies, now=now)
                 scope.deadline = min(now + self._limits.silence, request.deadline)
 
@@ -258,7 +230,7 @@ class ProxyClient:
         url = httpcore.URL(
             scheme=origin.scheme.encode("ascii"),
             host=origin.host.encode("idna"),
-            port=origin.port,
+            port=origin.explicit_port,
             target=origin.target.encode("ascii"),
         )
         request = httpcore.Request(

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from p2pmods.gomod.goproxy import ProxyStep
     from p2pmods.gomod.module import FileKey
     from p2pmods.gomod.patterns import Patterns
+    from p2pmods.upstream.hosts import HostStatistics
     from p2pmods.upstream.offline import OfflineState
-    from p2pmods.upstream.proxy import HostStatistics, ProxyClient
+    from p2pmods.upstream.proxy import ProxyClient
     from p2pmods.upstream.sink import Sink
     from p2pmods.upstream.vcs import VcsStatistics, VersionControl
 

@@ -18,6 +18,7 @@ _ALWAYS: Final = (
 _CREDENTIALS: Final = (
     *("HOME", "USER", "LOGNAME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH", "USERNAME", "APPDATA", "LOCALAPPDATA"),
     *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "NETRC"),
+    *("GIT_ALLOW_PROTOCOL", "GIT_CONFIG_GLOBAL"),
 )
 _GIT_CONFIG: Final = (
     ("gc.auto", "0"),  # or git leaves a process behind that tidies up
@@ -40,6 +41,8 @@ def go_environment(
     """
     home, extra = str(directory), dict(extra or {})
     config = [*_GIT_CONFIG, *_take_git_config(extra)]
+    if credentials:
+        config += _take_git_config(dict(environ))
     env = {name: environ[name] for name in _ALWAYS if name in environ}
     env |= {"HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "APPDATA": home}
     env |= {name: str(directory / "tmp") for name in ("TMPDIR", "TMP", "TEMP", "GOTMPDIR")}
