@@ -61,8 +61,8 @@ def _find(part: _Part, name: str, at: int, *, to_the_end: bool) -> int | None:
     for start in range(at, len(name) + 1):
         if part.fits(name, start) and (not to_the_end or start + len(part.classes) == len(name)):
             return start
-        if not part.after_star or name[start : start + 1] in ("/", ""):
-            return None
+        if not part.after_star or name[start : start + 1] == "/":
+            break
     return None
 
 

@@ -60,7 +60,7 @@ def test_a_bare_host_is_asked_over_https() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https:///p", "http:/x.example", "https://", "https://:80/", "https://x.example:99999"]
+    "url", ["https:///p", "http:/x.example", "https://", "https://:80/", "https://x.example:99999", "https://[x]/"]
 )
 def test_a_url_that_can_reach_no_host_is_refused_at_once(url: str) -> None:
     assert not accepts(url)
