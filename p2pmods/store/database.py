@@ -47,7 +47,7 @@ class Database:
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self.rebuilds = 0
-        self.writes = 0  # grows with every transaction: what was computed from the tables may be old
+        self.writes = 0  # grows before and after every transaction: what was read meanwhile may be old
         self._closed = False
         self._writer, self._reader = self._open_or_rebuild()
 
@@ -70,7 +70,10 @@ class Database:
         def locked() -> T:
             with self._write_lock:
                 self.writes += 1
-                return _transaction(self._writer, work)
+                try:
+                    return _transaction(self._writer, work)
+                finally:
+                    self.writes += 1
 
         return self._healing(locked)
 
@@ -101,6 +104,7 @@ class Database:
         with self._write_lock, self._read_lock:
             if self.rebuilds != era:
                 return  # another thread met the same damage first
+            self.writes += 1
             self._reader.close()
             self._writer.close()
             self._writer, self._reader = self._build_new()

@@ -7,6 +7,7 @@ running. Everything in `tmp/` is swept at start; `index.sqlite` can be rebuilt f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from p2pmods.errors import InvalidPath, InvalidVersion
@@ -14,7 +15,7 @@ from p2pmods.gomod.escape import escape_path, unescape_path, unescape_version
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 
 if TYPE_CHECKING:
-    from pathlib import Path, PurePath
+    from pathlib import PurePath
 
 VERSIONS: Final = "@v"
 _KINDS: Final = frozenset(kind.value for kind in FileKind)
@@ -52,7 +53,7 @@ class Layout:
 
     def file(self, key: FileKey) -> Path:
         """Where the file `key` lies."""
-        return self.modules / key.url_path
+        return Path(f"{self.data}/modules/{key.url_path}")
 
     def list_file(self, path: str) -> Path:
         """Where the `list` of module path `path` lies."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from p2pmods.store.database import Database
     from p2pmods.store.layout import Layout
 
+MAX_RECENT: Final = 5_000  # rows in memory, all dropped with the next write of anything
 _COLUMNS: Final = (
     "path, version, kind, place, file, size, sha256, h1, source_kind, source_id, source_at, evidence, proven,"
     " synthesised, fingerprint, seal"
@@ -27,7 +28,7 @@ _COLUMNS: Final = (
 _SELECT: Final = f"SELECT {_COLUMNS} FROM files"  # noqa: S608 (constants only)
 _CHANGED: Final = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[4:])
 _UPSERT: Final = (
-    f"INSERT INTO files ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608 (constants only)
+    f"INSERT INTO files ({_COLUMNS}, last_read) VALUES ({', '.join('?' * 16)}, ?11)"  # noqa: S608 (constants only)
     f" ON CONFLICT DO UPDATE SET {_CHANGED}, proof_next = 0"
 )
 _WHERE_KEY: Final = " WHERE path = ? AND version = ? AND kind = ?"
@@ -66,9 +67,25 @@ class FileRows:
     def __init__(self, database: Database, layout: Layout) -> None:
         self._database = database
         self._layout = layout
+        self._recent: dict[FileKey, StoredFile | None] = {}
+        self._recent_as_of = -1
 
     def get(self, key: FileKey, *, in_module_cache: bool = False) -> StoredFile | None:
         """The row of `key` in one place, or None."""
+        if in_module_cache:
+            return self._read(key, in_module_cache)
+        as_of = self._database.writes
+        if as_of != self._recent_as_of or len(self._recent) >= MAX_RECENT:
+            self._recent, self._recent_as_of = {}, as_of
+        recent = self._recent
+        if key in recent:
+            return recent[key]
+        row = self._read(key, in_module_cache)
+        if self._database.writes == as_of:
+            recent[key] = row
+        return row
+
+    def _read(self, key: FileKey, in_module_cache: bool) -> StoredFile | None:
         values = (key.module.path, key.module.version, key.kind.value, int(in_module_cache))
 
         def look(connection: sqlite3.Connection) -> StoredFile | None:
@@ -76,6 +93,14 @@ class FileRows:
             return None if row is None else self._stored(row, key)
 
         return self._database.query(look)
+
+    def page(self, after: FileKey | None, limit: int, *, in_module_cache: bool = False) -> list[StoredFile]:
+        """The next rows of one place in the order of their keys. Pages, so that quick lookups get in between."""
+        last = (after.module.path, after.module.version, after.kind.value) if after else ("", "", "")
+        return self.select(
+            "(path, version, kind) > (?, ?, ?) AND place = ? ORDER BY path, version, kind LIMIT ?",
+            (*last, int(in_module_cache), limit),
+        )
 
     def select(self, where: str, values: tuple[object, ...] = ()) -> list[StoredFile]:
         """The rows for which the constant condition `where` holds."""
@@ -125,8 +150,8 @@ class FileRows:
     def totals(self) -> tuple[int, int, int]:
         """(module versions, files, bytes) in the store, synthesised files apart."""
         modules, files, size = self._database.read(
-            "SELECT COUNT(DISTINCT path || '@' || version), COUNT(*), COALESCE(SUM(size), 0)"
-            " FROM files WHERE place = 0 AND synthesised = 0"
+            "SELECT COUNT(*), COALESCE(SUM(files), 0), COALESCE(SUM(size), 0) FROM (SELECT COUNT(*) AS files,"
+            " SUM(size) AS size FROM files WHERE place = 0 AND synthesised = 0 GROUP BY path, version)"
         )[0]
         return modules, files, size
 
@@ -160,10 +185,26 @@ class FileRows:
     def unproven_by_path(self) -> dict[str, int]:
         """For each module path: how many of its `.mod`s and zips, in either place, have no proof in any place."""
         rows = self._database.read(
-            "SELECT path, COUNT(*) FROM (SELECT path, version, kind FROM files WHERE kind != 'info'"
-            " GROUP BY path, version, kind HAVING MAX(proven) = 0) GROUP BY path"
+            "SELECT path, COUNT(DISTINCT version || kind) FROM files AS f WHERE proven = 0 AND kind != 'info'"
+            " AND NOT EXISTS (SELECT 1 FROM files AS o WHERE o.path = f.path AND o.version = f.version"
+            " AND o.kind = f.kind AND o.proven = 1) GROUP BY path"
         )
         return dict(rows)
+
+    def read_long_ago(self, limit: int, before: float, after: float) -> list[StoredFile]:
+        """Files in the store last read whole before one Unix time (or after another, if the clock was set back)."""
+        long_ago = self.select("place = 0 AND last_read < ? ORDER BY last_read LIMIT ?", (before, limit))
+        return long_ago or self.select("place = 0 AND last_read > ? ORDER BY last_read LIMIT ?", (after, limit))
+
+    def was_read(self, key: FileKey, at: float) -> None:
+        """The file in the store was read whole, and is what it was."""
+        values = (at, key.module.path, key.module.version, key.kind.value)
+        sql = f"UPDATE files SET last_read = ?{_WHERE_KEY} AND place = 0"  # noqa: S608 (constants only)
+        self._database.write(lambda connection: connection.execute(sql, values))
+
+    def paths(self) -> list[str]:
+        """The module paths of which something is in the store."""
+        return [path for (path,) in self._database.read("SELECT DISTINCT path FROM files WHERE place = 0")]
 
     def touch(self, requested: dict[FileKey, float]) -> None:
         """Note when files were last asked for."""

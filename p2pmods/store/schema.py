@@ -2,7 +2,8 @@
 
 `files` holds one row for each file in the store (`place` 0) or seen in the user's module cache (`place` 1). `seal` is
 a CRC-32 of what a row says, since SQLite does not notice a flipped bit inside a value: a row whose seal is wrong is
-damage, and damage means a rebuild. `proof_next` and `last_requested` (Unix seconds) are outside the seal.
+damage, and damage means a rebuild. `proof_next` (not to be tried before), `last_requested` and `last_read` (whole, to
+verify it) are Unix seconds and outside the seal.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ SCHEMA: Final = (
         source_kind TEXT NOT NULL, source_id TEXT NOT NULL, source_at REAL NOT NULL,
         evidence TEXT NOT NULL, proven INTEGER NOT NULL, synthesised INTEGER NOT NULL, fingerprint TEXT NOT NULL,
         seal INTEGER NOT NULL,
-        proof_next REAL NOT NULL DEFAULT 0, last_requested REAL NOT NULL DEFAULT 0,
+        proof_next REAL NOT NULL DEFAULT 0, last_requested REAL NOT NULL DEFAULT 0, last_read REAL NOT NULL DEFAULT 0,
         PRIMARY KEY (path, version, kind, place)
     ) WITHOUT ROWID""",
     "CREATE INDEX files_unproven ON files (proof_next) WHERE proven = 0 AND kind != 'info'",
-    "CREATE INDEX files_unverified ON files (place) WHERE sha256 = ''",
+    "CREATE INDEX files_unverified ON files (place) WHERE sha256 = '' AND fingerprint = ''",
+    "CREATE INDEX files_held ON files (path, version, size) WHERE place = 0 AND synthesised = 0",
+    "CREATE INDEX files_read ON files (last_read) WHERE place = 0",
     """CREATE TABLE marks (
         path TEXT NOT NULL, version TEXT NOT NULL, state TEXT NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL,
         at REAL NOT NULL, seal INTEGER NOT NULL, PRIMARY KEY (path, version, state)

@@ -21,6 +21,8 @@ from p2pmods.store.core import Core
 from p2pmods.store.layout import Layout
 from p2pmods.store.ledger import Ledger
 from p2pmods.store.notes import Mark, State
+from p2pmods.store.scanning import Scanner
+from p2pmods.store.scrub import AGE, RATE, Scrubber, ScrubReport
 from p2pmods.store.stored import HeldVersion, Refusal, RemoveReport, StoredFile
 from p2pmods.store.temp import TempFile
 from p2pmods.store.verifying import Verifier
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import filelock
 
     from p2pmods.gomod.module import ModuleVersion
+    from p2pmods.store.modcache import ModuleCache
     from p2pmods.trust.evidence import Evidence, Source
     from p2pmods.trust.files import VerifiedFile
 
@@ -51,6 +54,7 @@ class Store(Ledger):
         self._verifier = Verifier(core)
         self._committer = Committer(core, self._verifier)
         self._withdrawer = Withdrawer(core)
+        self._scrubber = Scrubber(core, self._verifier)
         self._limiter = trio.CapacityLimiter(VERIFIERS)
 
     @classmethod
@@ -96,7 +100,7 @@ class Store(Ledger):
             self._core.trouble = str(error)
             return None
         try:
-            status = os.lstat(self._core.layout.file(key))
+            status = os.lstat(row.path if row is not None else self._core.layout.file(key))
         except OSError:
             if row is None:
                 return None
@@ -133,6 +137,18 @@ class Store(Ledger):
         Raises StoreError.
         """
         return self._verifier.verify(key, thoroughly=thoroughly)
+
+    async def scrub(self, *, rate: float = RATE, age: float = AGE) -> ScrubReport:
+        """Read every file that was not read for `age` seconds, at `rate` bytes a second: one round.
+
+        Rot is found though no status changed; files that a dying process left without a row are taken in.
+        Raises StoreError.
+        """
+        return await self._scrubber.scrub(rate=rate, age=age)
+
+    def scanner(self, module_cache: ModuleCache) -> Scanner:
+        """What takes stock of the user's module cache, so that it can be counted, proven and offered."""
+        return Scanner(self._core, module_cache)
 
     def open_file(self, stored: StoredFile) -> int:
         """A descriptor to read `stored`, which is the caller's to close.
