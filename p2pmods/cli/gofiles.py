@@ -59,11 +59,8 @@ def _find_work(directory: Path, environ: Mapping[str, str]) -> Path | None:
 
 
 def _workspace(work: Path) -> GoFiles:
-    places = []
-    for statement in _statements(work):
-        if statement.verb == "use" and len(statement.arguments) == 1:
-            places.append(work.parent / unquote(statement.arguments[0]))
-    places = places[:MAX_USES]
+    uses = [one.arguments[0] for one in _statements(work) if one.verb == "use" and len(one.arguments) == 1]
+    places = [work.parent / unquote(use) for use in uses[:MAX_USES]]
     sums = [work.with_name("go.work.sum"), *(place / "go.sum" for place in places)]
     return _existing(work, [place / "go.mod" for place in places], sums)
 

@@ -47,10 +47,10 @@ def run(arguments: list[str]) -> int:
 
 def _explain(error: BaseException) -> int:
     """Say what went wrong in one line; raises what is no P2pmodsError, for that is a mistake of ours."""
-    leaves = list(_leaves(error))
-    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+    found = list(leaves(error))
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in found):
         return INTERRUPTED
-    for leaf in leaves:
+    for leaf in found:
         if isinstance(leaf, _UsageProblem):
             return _complain(leaf.format_message(), USAGE)  # type: ignore[attr-defined]
         if isinstance(leaf, UserError):
@@ -65,10 +65,11 @@ def _complain(text: str, status: int) -> int:
     return status
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions in a group and its groups; an exception that is no group is its only leaf."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from _leaves(inner)
+            yield from leaves(inner)
     else:
         yield error
 

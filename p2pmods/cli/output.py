@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def duration(seconds: float) -> str:
         if whole < large * 60 or name == "d":
             return f"{whole // large} {name} {whole % large // small} {unit}"
     raise AssertionError("unreachable")
+
+
+def ago(at: float) -> str:
+    """`5 s ago` for a Unix time."""
+    return f"{duration(max(0.0, time.time() - at))} ago"
 
 
 def plural(count: int, noun: str, plural_form: str = "") -> str:

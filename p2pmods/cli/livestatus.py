@@ -1,0 +1,50 @@
+"""One line that stays current, on a terminal, while `up` runs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from p2pmods.cli.output import plural, size
+
+if TYPE_CHECKING:
+    from p2pmods.node import Node
+
+EVERY: Final = 1.0  # seconds
+_CLEAR: Final = "\r\x1b[2K"
+
+
+async def show_live(node: Node) -> None:
+    """Rewrite the last line of stderr until cancelled, then clear it."""
+    last = ""
+    try:
+        while True:
+            line = status_line(node.duties.status())[: shutil.get_terminal_size().columns - 1]
+            if line != last:
+                sys.stderr.write(f"{_CLEAR}{line}")
+                sys.stderr.flush()
+                last = line
+            await trio.sleep(EVERY)
+    finally:
+        sys.stderr.write(_CLEAR)
+        sys.stderr.flush()
+
+
+def status_line(status: dict[str, Any]) -> str:
+    """Held, served, upstream, alarms: in one line."""
+    held, traffic = status["held"], status["traffic"]
+    served = sum(kind["bytes"] for kind in traffic.values())
+    outside = sum(traffic.get(kind, {}).get("bytes", 0) for kind in ("upstream", "vcs"))
+    parts = [
+        f"{plural(held['modules'], 'module')} held, {size(held['bytes'])}",
+        f"served {size(served)}, {size(outside)} of it from outside",
+        f"upstream {status['upstream']['state']}",
+    ]
+    if held["unproven"]:
+        parts.append(f"{held['unproven']:,} not proven yet")
+    if status["alarms"]:
+        parts.append(f"{plural(len(status['alarms']), 'ALARM')}: p2pmods status")
+    return " · ".join(parts)

@@ -1,0 +1,139 @@
+"""`p2pmods up`: one node in this process, until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from p2pmods.cli.context import load
+from p2pmods.cli.lease import READY, is_leased
+from p2pmods.cli.livestatus import show_live
+from p2pmods.cli.main import leaves
+from p2pmods.cli.output import plural, say, size, table
+from p2pmods.cli.portholder import who_listens
+from p2pmods.errors import UserError, printable
+from p2pmods.httpd.listening import CannotListen
+from p2pmods.logs import configure_logs
+from p2pmods.node import NODE_FILE, run_node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from p2pmods.config import Config
+    from p2pmods.node import Node
+
+LEASE_POLL: Final = 0.5  # seconds between two looks at who still uses a node whose starter has ended
+
+
+def up(flags: Mapping[str, object], *, with_parent: bool) -> int:
+    """Run a node; returns 0 after SIGTERM, Ctrl-C, or (`with_parent`) when the command that started it is done."""
+    config = load(flags)
+    configure_logs()
+    try:
+        trio.run(_main, config, with_parent)
+    except BaseExceptionGroup as group:
+        for error in leaves(group):
+            if isinstance(error, CannotListen):
+                raise UserError(_taken(config, error)) from group
+        raise
+    return 0
+
+
+async def _main(config: Config, with_parent: bool) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+        node: Node = await nursery.start(run_node, config)
+        if with_parent:
+            nursery.start_soon(_stop_with_parent, config, nursery.cancel_scope)
+        else:
+            for line in introduction(node):
+                say(line)
+        say(f"{READY.decode()}{node.url}")
+        sys.stdout.flush()
+        if not with_parent and sys.stderr.isatty():
+            nursery.start_soon(show_live, node)
+
+
+async def _stop_on_signal(scope: trio.CancelScope) -> None:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        numbers.append(signal.SIGHUP)
+    with trio.open_signal_receiver(*numbers) as received:
+        async for _ in received:
+            scope.cancel()
+            return
+
+
+async def _stop_with_parent(config: Config, scope: trio.CancelScope) -> None:
+    """Stop once standard input has ended and nobody else uses this node."""
+    ended = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(0, 4096):
+                pass
+        with contextlib.suppress(trio.RunFinishedError):
+            token.run_sync_soon(ended.set)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+    await ended.wait()
+    await _wait_unused(config)
+    scope.cancel()
+
+
+async def _wait_unused(config: Config) -> None:
+    """Until no lease is left. First node.json goes, then the leases are looked at once more: whoever comes now either
+    finds no node and starts its own, or is seen here and the node stays."""
+    node_file = config.data / NODE_FILE
+    aside = node_file.with_suffix(".leaving")
+    while True:
+        while await trio.to_thread.run_sync(is_leased, config.data):  # noqa: ASYNC110 - no event tells it
+            await trio.sleep(LEASE_POLL)
+        with contextlib.suppress(OSError):
+            node_file.replace(aside)
+        if not await trio.to_thread.run_sync(is_leased, config.data):
+            with contextlib.suppress(OSError):
+                aside.unlink()
+            return
+        aside.replace(node_file)
+
+
+def introduction(node: Node) -> list[str]:
+    """What was found, what is shared, and what to type next."""
+    config, held = node.config, node.store.statistics()
+    cache = str(config.module_cache) if config.module_cache else "off"
+    if config.module_cache and not config.module_cache.is_dir():
+        cache += " (nothing there yet)"
+    sumdb = config.sumdb.name if config.sumdb else "off: nothing can be proven"
+    rows = [
+        ("store", f"{config.data}: {plural(held.modules, 'module')}, {size(held.bytes)}"),
+        ("module cache", cache),
+        ("upstream", _upstream(config)),
+        ("checksums", sumdb),
+        ("shares", "nothing with other machines: this node serves this machine alone"),
+        ("private", printable(str(config.private)) or "no patterns"),
+        ("try", "p2pmods run -- go build ./..."),
+        ("always", "p2pmods setup    (puts this node in front of go's GOPROXY; --undo takes it away)"),
+    ]
+    return table(rows)
+
+
+def _upstream(config: Config) -> str:
+    text = f"{printable(config.texts['upstream'])} ({config.origins['upstream']})"
+    return f"{text}, not asked: offline is set" if config.offline else text
+
+
+def _taken(config: Config, error: CannotListen) -> str:
+    """The port is taken: by whom, if that can be seen, and what to do."""
+    if error.errno != errno.EADDRINUSE:
+        return str(error)
+    holder = who_listens(config.listen.host, config.listen.port)
+    return f"{error.address} is taken by {holder}; stop it, or choose another port with --listen 127.0.0.1:0"
