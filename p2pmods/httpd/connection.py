@@ -145,7 +145,10 @@ class Connection:
 
     async def _linger(self) -> None:
         """Lets the client read the last answer: closing with unread input would reset the connection under it."""
-        self._sock.shutdown(socket.SHUT_WR)
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # already gone
         self.deadline = self._server.clock + self._server.limits.linger_timeout
         lingering = True
         while lingering:

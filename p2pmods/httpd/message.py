@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Headers = Mapping[str, str]  # names in lower case; a repeated field is joined by ", "
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_OURS = frozenset({"content-length", "transfer-encoding", "connection"})  # the server alone knows them
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")  # no CR, LF or NUL: nothing can be injected into a head
 
 
@@ -88,7 +89,7 @@ class Response:
     """A status, headers without Content-Length (the server adds it), and the whole body.
 
     For a 200 with an ETag the server itself answers HEAD, Range and If-None-Match. An iterator is sent in chunks as
-    it yields. Raises ValueError when a header could break out of its line.
+    it yields. Raises ValueError for a header that could break out of its line, or that says where the body ends.
     """
 
     status: int
@@ -97,7 +98,7 @@ class Response:
 
     def __post_init__(self) -> None:
         for name, value in self.headers:
-            if not _NAME.match(name) or not _VALUE.match(value):
+            if not _NAME.match(name) or not _VALUE.match(value) or name.lower() in _OURS:
                 raise ValueError(f"header {printable(name)}: {printable(value)!r} cannot be sent")
 
     def header(self, name: str) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from p2pmods.httpd.message import Response, text
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from p2pmods.httpd.message import Response
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 NO_BODY = frozenset({204, 304})  # such an answer never has a body, nor a Content-Length
@@ -38,5 +38,6 @@ def ready_made(response: Response) -> bytes:
 
 def last_words(status: int, reason: str) -> bytes:
     """A whole plain-text answer after which the connection closes."""
-    response = text(status, reason, [("Connection", "close")])
-    return ready_made(response)
+    body = reason.encode() + b"\n"
+    fields = (("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close"))
+    return head(status, fields, len(body)) + body

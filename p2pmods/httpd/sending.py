@@ -18,8 +18,10 @@ CAN_SENDFILE = hasattr(os, "sendfile")
 # Read and sent together with the head: one system call fewer than sendfile needs.
 SMALL_FILE = 32 << 10
 _READ = 256 << 10
-_AT_ONCE = 1 << 30  # what one sendfile is asked for; the socket's buffer is the real bound
-_FAIR = 8 << 20  # after so many bytes without waiting, others get a turn
+# What one sendfile is asked for. A reader that keeps up would otherwise be given the whole file in one call, while
+# everybody else waits.
+_AT_ONCE = 1 << 20
+_FAIR = 4 << 20  # after so many bytes without waiting, others get a turn
 _MORE = getattr(socket, "MSG_MORE", 0)
 # The file's or the socket's kind cannot be sent from inside the kernel: read it instead.
 _NO_SENDFILE = frozenset(

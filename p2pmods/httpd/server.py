@@ -71,8 +71,9 @@ class Server:
         self._handler = handler
         self._admit = admit
         self._on_error = on_error
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # in the order of their coming
         self._stopped = trio.Event()
+        self._quiet = trio.lowlevel.ParkingLot()
         self._accepted = self._turned_away = self._handled = self._errors = 0
 
     def statistics(self) -> ServerStatistics:
@@ -99,7 +100,6 @@ class Server:
             connections: trio.Nursery = await nursery.start(self._hold_connections)
             try:
                 async with trio.open_nursery() as accepting:
-                    accepting.start_soon(self._watch_deadlines)
                     for listener in sockets:
                         accepting.start_soon(self._accept, listener, connections)
                     task_status.started()
@@ -107,6 +107,11 @@ class Server:
                 for listener in sockets:
                     listener.close()
                 self._stop(connections.cancel_scope)
+
+    async def wait_no_connections(self) -> None:
+        """Returns when every connection has ended and given back what it held."""
+        while self._connections:
+            await self._quiet.park()
 
     # What connections ask of the server.
 
@@ -137,11 +142,14 @@ class Server:
     # Lifetimes.
 
     async def _hold_connections(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
-        """The nursery of connections, shielded: only `_stop` ends it."""
-        async with trio.open_nursery() as connections:
-            connections.cancel_scope.shield = True
-            task_status.started(connections)
-            await self._stopped.wait()
+        """The nursery of connections and their deadlines, shielded: only `_stop` ends it."""
+        async with trio.open_nursery() as watching:
+            watching.cancel_scope.shield = True
+            watching.start_soon(self._watch_deadlines)
+            async with trio.open_nursery() as connections:
+                task_status.started(connections)
+                await self._stopped.wait()
+            watching.cancel_scope.cancel()
 
     def _stop(self, scope: trio.CancelScope) -> None:
         self.stopping = True
@@ -187,23 +195,25 @@ class Server:
                 sock.send(_TURNED_AWAY)
             return
         connection = Connection(self, sock, where[0])
-        self._connections.add(connection)
+        self._connections[connection] = None
         nursery.start_soon(self._run_connection, connection)
 
     async def _run_connection(self, connection: Connection) -> None:
         try:
             await connection.run()
         finally:
-            self._connections.discard(connection)
+            self._connections.pop(connection, None)
+            if not self._connections:
+                self._quiet.unpark_all()
 
     def _make_room(self) -> bool:
-        """Ends the connection that has been idle longest; False when none is."""
+        """Ends the connection that has been idle longest, to within a tick; False when none is."""
         idle = [connection for connection in self._connections if connection.is_idle]
         if not idle:
             return False
         oldest = min(idle, key=lambda connection: connection.deadline)
         oldest.expire()
-        self._connections.discard(oldest)
+        self._connections.pop(oldest)
         return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -91,11 +91,21 @@ class Client:
 class World:
     """A running server and its address."""
 
-    def __init__(self, server: Server, listener: socket.socket, scope: trio.CancelScope) -> None:
+    def __init__(self, server: Server, listener: socket.socket, errors: list[BaseException]) -> None:
         self.server = server
+        self.errors = errors
         self.address = listener.getsockname()[:2]
-        self.scope = scope
-        self.errors: list[BaseException] = []
+        self.stopped = trio.Event()
+        self._scope = trio.CancelScope()
+        self._listener = listener
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with self._scope:
+            await self.server.run([self._listener], task_status=task_status)
+        self.stopped.set()
+
+    def stop(self) -> None:
+        self._scope.cancel()
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
@@ -109,18 +119,17 @@ class World:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, limits: Limits | None = None, **hooks: object) -> AsyncIterator[World]:
+async def serving(handler: Handler, limits: Limits | None = None, **hooks: Any) -> AsyncIterator[World]:
     """A server with this handler; a test that takes longer than 20 s fails."""
     (listener,) = await listen("127.0.0.1", 0)
     errors: list[BaseException] = []
-    server = Server(handler, limits=limits, on_error=lambda _request, error: errors.append(error), **hooks)  # type: ignore[arg-type]
+    server = Server(handler, limits=limits, on_error=lambda _request, error: errors.append(error), **hooks)
+    world = World(server, listener, errors)
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            await nursery.start(lambda task_status: server.run([listener], task_status=task_status))
-            world = World(server, listener, nursery.cancel_scope)
-            world.errors = errors
+            await nursery.start(world.run)
             yield world
-            nursery.cancel_scope.cancel()
+            world.stop()
 
 
 async def hello(request: Request) -> Response:
