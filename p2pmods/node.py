@@ -29,6 +29,8 @@ from p2pmods.fetch.holdings import Holdings
 from p2pmods.fetch.intake import Intake
 from p2pmods.fetch.listings import Listings
 from p2pmods.fetch.proofs import Proofs
+from p2pmods.fetch.upkeep import Upkeep
+from p2pmods.goenv import find_go
 from p2pmods.httpd.guard import allowed_hosts
 from p2pmods.httpd.listening import listen, url_of
 from p2pmods.httpd.server import Server
@@ -39,6 +41,8 @@ from p2pmods.store.store import Store
 from p2pmods.upstream.offline import OfflineState
 from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.route import Upstream
+from p2pmods.upstream.vcs import VersionControl
+from p2pmods.upstream.vcs_hosts import HostRule
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -113,9 +117,11 @@ class _Builder:
         self._node_id = node_id(load_or_create(config.data, secrets.token_bytes(32)))
         self._url = ""
         self._background = background
-        self._client = ProxyClient(OfflineState(forced=config.offline), environ=environ)
+        offline = OfflineState(forced=config.offline)
+        self._client = ProxyClient(offline, environ=environ)
+        self._vcs = _version_control(config, offline, environ)
         self._upstream = Upstream(
-            config.upstream, no_proxy=config.no_proxy, client=self._client, vcs=None, offline=self._client.offline
+            config.upstream, no_proxy=config.no_proxy, client=self._client, vcs=self._vcs, offline=offline
         )
         self._failures = Failures(time.time)
         self._receivers = Receivers(time.time)
@@ -130,6 +136,7 @@ class _Builder:
             nursery=background,
         )
         self._module_cache = ModuleCache(config.module_cache) if config.module_cache else None
+        self._upkeep = Upkeep(store, self._module_cache, self._proofs)
         self._holdings = Holdings(store, self._module_cache)
         self._duties = Duties(
             store,
@@ -139,7 +146,7 @@ class _Builder:
             upstream=self._upstream,
             failures=self._failures,
             about=self._about,
-            is_scanned=lambda: True,
+            is_scanned=lambda: self._upkeep.is_scanned,
         )
 
     def _build_checksums(self) -> Checksums:
@@ -149,7 +156,8 @@ class _Builder:
         return DatabaseChecksums(
             setting.verifier_key,
             data=config.data,
-            source=_SumdbSource(self._upstream, setting.url),
+            source=self._upstream,
+            url=setting.url,
             nursery=self._background,
             gopath=config.gopath,
             module_cache=config.module_cache,
@@ -168,7 +176,9 @@ class _Builder:
             monotonic=time.monotonic,
         )
         server = self._build_server(tokens, allowed_hosts(port, config.allowed_hosts))
-        self._background.start_soon(self._proofs.run)
+        self._background.start_soon(self._upkeep.run)
+        if self._vcs is not None:
+            await self._background.start(self._vcs.run)
         await self._background.start(self._checksums.run)
         node = Node(config, self._node_id, self._url, self._store, self._upstream, self._checksums, self._duties)
         try:
@@ -259,15 +269,21 @@ class _Builder:
         temporary.replace(path)
 
 
-@dataclass(frozen=True, slots=True)
-class _SumdbSource:
-    """The database through the upstream proxies, or only at the URL that GOSUMDB names."""
-
-    upstream: Upstream
-    url: str | None
-
-    async def fetch_sumdb(self, name: str, endpoint: str) -> bytes:
-        return await self.upstream.fetch_sumdb(name, endpoint, url=self.url)
+def _version_control(config: Config, offline: OfflineState, environ: Mapping[str, str]) -> VersionControl | None:
+    """None without a go command, or when no path of the settings leads to version control."""
+    if not config.no_proxy and all(step.kind != "direct" for step in config.upstream):
+        return None
+    go = find_go(environ)
+    if go is None:
+        return None
+    return VersionControl(
+        go,
+        config.data / "tmp" / "vcs",
+        offline=offline,
+        hosts=HostRule(config.private, environ=environ),
+        vcs_credentials=config.vcs_credentials,
+        environ=environ,
+    )
 
 
 def _log_error(request: Request | None, error: BaseException) -> None:

@@ -29,6 +29,7 @@ DEFAULT_SUMDB: Final = "sum.golang.org"  # cmd/go's default for GOSUMDB; its key
 _DEFAULTS: Final[dict[str, object]] = {
     "listen": "127.0.0.1:3070",
     "offline": False,
+    "vcs_credentials": False,
     "allow_remote": False,
     "api_token": None,
     "allowed_hosts": (),

@@ -67,6 +67,7 @@ SETTINGS: Final = (
     Setting("no_proxy", "", _parse_patterns, _LIST_OF_PATTERNS, may_be_empty=True),
     Setting("no_sumdb", "", _parse_patterns, _LIST_OF_PATTERNS, may_be_empty=True),
     Setting("offline", "--offline", values.parse_bool, _BOOL),
+    Setting("vcs_credentials", "", values.parse_bool, _BOOL),
     Setting("module_cache", "--module-cache", values.parse_path_or_off, "a directory, or off"),
     Setting("gopath", "", values.parse_path, "a directory"),
     Setting("allow_remote", "", values.parse_bool, _BOOL),

@@ -21,11 +21,9 @@ class Holdings:
     def kinds(self, path: str) -> dict[str, set[FileKind]]:
         """The versions of module `path`, and which of the files of each are held."""
         found: dict[str, set[FileKind]] = {}
-        for held in self._store.versions(path):
-            found[held.version] = {kind for kind in FileKind if getattr(held, kind.value)}
-        if self._module_cache is not None:
-            for version in self._module_cache.versions(path):
-                found.setdefault(version, set()).update((FileKind.MOD, FileKind.ZIP))
+        cached = [] if self._module_cache is None else self._module_cache.versions(path)
+        for held in (*self._store.versions(path), *cached):
+            found.setdefault(held.version, set()).update(kind for kind in FileKind if getattr(held, kind.value))
         return {
             version: kinds for version, kinds in found.items() if not self._store.marks(ModuleVersion(path, version))
         }

@@ -84,7 +84,7 @@ class Listings:
     async def _get(
         self, path: str, what: str, ask: Callable[[], Awaitable[tuple[bytes, Source]]], *, only_held: bool
     ) -> Listing:
-        known = self._store.answer(path, what)
+        known = self._store.recall(path, what)
         if known is not None and 0 <= self._clock() - known.source.at < FRESH:
             return Listing(known.body, SourceKind.STORE)
         if only_held:
@@ -101,13 +101,13 @@ class Listings:
             return await self._instead(path, what, [Unavailable("upstream", str(error))])
         except SourceError as error:
             return await self._instead(path, what, [error])
-        self._store.remember_answer(path, what, answer)
-        self._store.saw_versions(path, _versions_in(path, what, answer.body))
+        self._store.remember(path, what, answer)
+        self._store.saw(path, _versions_in(path, what, answer.body))
         return Listing(answer.body, source.kind)
 
     async def _instead(self, path: str, what: str, tried: list[SourceError]) -> Listing:
         """The upstream failed: what it said last while it is only in trouble, what is held when it is gone."""
-        known = self._store.answer(path, what)
+        known = self._store.recall(path, what)
         in_trouble = isinstance(tried[-1], Unavailable) and self._upstream.statistics().state == "online"
         if known is not None and in_trouble:
             return Listing(known.body, SourceKind.STORE)
@@ -126,7 +126,7 @@ class Listings:
             return self._held_query(path, what, held, tried)
         if newest is None:
             raise FetchFailed(_name(path, what), verdict_of(tried), tried)
-        highest = self._store.highest_seen(path)
+        highest = self._store.highest(path)
         if highest is not None and latest_of([newest, highest]) != newest:
             hint = f"the newest version known, {highest}, is not held here; the newest that is held is {newest}"
             raise FetchFailed(_name(path, what), Verdict.UNAVAILABLE, tried, hint)
@@ -138,7 +138,7 @@ class Listings:
 
     def _held_query(self, path: str, what: str, held: list[str], tried: list[SourceError]) -> Listing:
         """What the query last resolved to, when that can be delivered: offline a branch has no other meaning."""
-        known = self._store.answer(path, what)
+        known = self._store.recall(path, what)
         if known is None:
             raise FetchFailed(_name(path, what), verdict_of(tried), tried)
         version = parse_info(known.body).version
