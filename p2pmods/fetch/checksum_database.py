@@ -37,6 +37,7 @@ LOOK_AT_CLIENTS: Final = 60.0  # seconds between looks at the heads that local c
 class DatabaseChecksums:
     """The database with the verifier key `key` (`name+hash+key`), kept below `data`, reached through `source`.
 
+    `url` is the one that GOSUMDB may give it: then it is asked there and nowhere else.
     `gopath` and `module_cache` (GOMODCACHE) are the local go commands'; `nursery` runs the fetches that requests
     share, and must outlive this object. `on_alarm` is told once when the database is caught contradicting itself.
     """
@@ -48,13 +49,14 @@ class DatabaseChecksums:
         data: Path,
         source: SumdbSource,
         nursery: trio.Nursery,
+        url: str | None = None,
         gopath: Path | None = None,
         module_cache: Path | None = None,
         on_alarm: Callable[[Alarm], None] = lambda _: None,
     ) -> None:
         verifier = parse_verifier(key)
         files = ChecksumFiles(data, verifier.name)
-        remote = RemoteLog(verifier.name, source)
+        remote = RemoteLog(verifier.name, source, url)
         clients = LocalClients(verifier, gopath, module_cache)
         log = CheckedLog(verifier, files, remote, clients.directory, nursery=nursery, on_alarm=on_alarm)
         heads = Heads(verifier, log, remote, clients, nursery=nursery)
@@ -92,12 +94,16 @@ class DatabaseChecksums:
         hashes = (await self._log.tile(tile.position))[: tile.size]
         return await self._data_tile(tile, hashes) if is_data else hashes
 
+    async def follow_clients(self) -> None:
+        """Join the head that a local go command holds now; `statistics().problem` says why when that fails."""
+        await self._heads.follow_clients()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         await self._records.count_held()
         await self._heads.follow_clients(here=True)
         task_status.started()
         while True:
-            await self._heads.follow_clients()
+            await self.follow_clients()
             with contextlib.suppress(StoreError):
                 await trio.to_thread.run_sync(self._files.flush)
             await trio.sleep(LOOK_AT_CLIENTS)

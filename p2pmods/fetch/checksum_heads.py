@@ -84,6 +84,9 @@ class Heads:
         if not self._has(tile) and trio.current_time() - self._refreshed >= FRESH:
             await self._sharing.get("refresh", self._refresh)
         if not self._has(tile):
+            theirs = self._clients.latest()
+            if theirs is not None and self.problem and width_in(tile.position, theirs.size) >= tile.width:
+                raise Unavailable(self._log.name, self.problem)
             size = self._log.head.size if self._log.head else 0
             raise NotFound(self._log.name, f"tile/{tile.path} is not in the tree of size {size}, the newest here")
 

@@ -22,15 +22,16 @@ MAX_DATA_TILE: Final = 1 << 20  # bytes; 256 records of some 300
 class SumdbSource(Protocol):
     """What reaches the database, through proxies or directly, and tries again where that helps."""
 
-    async def fetch_sumdb(self, name: str, endpoint: str) -> bytes:
-        """The body at `/sumdb/<name>/<endpoint>`. Raises NotFound, Refused or Unavailable."""
+    async def fetch_sumdb(self, name: str, endpoint: str, *, url: str | None = None) -> bytes:
+        """The body at `/sumdb/<name>/<endpoint>`, or below `url` alone. Raises NotFound, Refused or Unavailable."""
 
 
 class RemoteLog:
-    """Reads the database `name` through `source`."""
+    """Reads the database `name` through `source`; with `url`, which GOSUMDB may give it, from there alone."""
 
-    def __init__(self, name: str, source: SumdbSource) -> None:
+    def __init__(self, name: str, source: SumdbSource, url: str | None = None) -> None:
         self._name = name
+        self._url = url
         self._source = source
         self._limiter = trio.CapacityLimiter(AT_ONCE)
 
@@ -59,7 +60,7 @@ class RemoteLog:
         try:
             async with self._limiter:
                 with trio.fail_after(DEADLINE):
-                    body = await self._source.fetch_sumdb(self._name, endpoint)
+                    body = await self._source.fetch_sumdb(self._name, endpoint, url=self._url)
         except trio.TooSlowError:
             raise Unavailable(self._name, f"no answer for {endpoint} within {DEADLINE:.0f} seconds") from None
         if len(body) > limit:

@@ -36,6 +36,7 @@ class ForkableLog:
         self._levels: list[bytearray] = [bytearray()]  # the hashes of all complete subtrees of 2**i records
         self._texts: list[bytes] = []
         self._ids: dict[str, int] = {}
+        self._forks = 0
         self._shown: int | None = None
         self._changes: dict[str, Callable[[Answer], Answer]] = {}
         self.requests: list[str] = []
@@ -72,10 +73,11 @@ class ForkableLog:
         return self._ids[name]
 
     def grow(self, count: int) -> list[ModuleVersion]:
-        """Append `count` records of invented modules, and return those."""
+        """Append `count` records of invented modules, and return those. A fork invents other hashes for them."""
         modules = [ModuleVersion("example.com/filler", f"v0.{self.size + i}.0") for i in range(count)]
         for module in modules:
-            self.add(module, _invented_h1(f"{module} zip"), _invented_h1(f"{module} mod"))
+            text = f"{module} {self._forks}"
+            self.add(module, _invented_h1(f"{text} zip"), _invented_h1(f"{text} mod"))
         return modules
 
     def tree(self, size: int | None = None) -> Tree:
@@ -113,6 +115,7 @@ class ForkableLog:
         """Another log with the same key whose first `at` records are ours, and whose next ones are its own."""
         other = ForkableLog(self.name)
         other._signer = other._signing = self._signer
+        other._forks = self._forks + 1
         for module_name, number in self._ids.items():
             if number < (self.size if at is None else at):
                 other._ids[module_name] = number
