@@ -33,7 +33,7 @@ class Connection:
         self._server = server
         self._sock = sock
         self._parser = RequestParser(server.limits, server.body_limit, client)
-        self._shortcut = Shortcut(server.fast)
+        self._shortcut = Shortcut(server.fast, server.limits.target_bytes, client)
         self._stage: object = None  # what the deadline of a read was set for
         self._done = False  # the last answer said that the connection closes
 
@@ -66,22 +66,18 @@ class Connection:
             self._sock.close()
 
     async def _serve(self) -> None:
-        parser, shortcut, server = self._parser, self._shortcut, self._server
-        while not (self._done or parser.refusal or (server.stopping and parser.idle)):
+        parser = self._parser
+        while not (self._done or parser.refusal or (self._server.stopping and parser.idle)):
             self._set_read_deadline()
             data = await self._receive()
             if not data:
                 return
             if parser.idle:
-                answers, data = shortcut.answer(data)
-                if answers:
-                    server.ready_made += len(answers)
-                    await self._send(b"".join(answers))
-                    self._stage = None
-            if data:
+                data = await self._answer_known(data)
+            if data and not self._done:
                 await self._take_in(data)
         if parser.refusal:
-            server.refused += 1
+            self._server.refused += 1
             await self._send(last_words(parser.refusal.status, parser.refusal.reason))
 
     def _set_read_deadline(self) -> None:
@@ -109,6 +105,20 @@ class Connection:
         finally:
             self._waiting = False
 
+    async def _answer_known(self, data: bytes) -> bytes:
+        """Answers the leading requests that need no parser; the rest of `data` comes back."""
+        while not self._done:
+            answers, request, data = self._shortcut.take(data)
+            if not answers and request is None:
+                break
+            self._stage = None
+            if answers:
+                self._server.ready_made += len(answers)
+                await self._send(answers[0] if len(answers) == 1 else b"".join(answers))
+            if request is not None:
+                await self._answer(request)
+        return data
+
     async def _take_in(self, data: bytes) -> None:
         parser = self._parser
         parser.feed(data)
@@ -116,21 +126,21 @@ class Connection:
         for request in requests:
             plain = is_plain(request) and self._server.is_admitted(request)
             if plain and len(requests) == 1 and parser.idle:
-                self._shortcut.learn(data)
-            await self._answer(request, plain=plain)
+                self._shortcut.learn(data, request.headers)
+            ready = self._server.ready_answer(request) if plain else None
+            if ready is None:
+                await self._answer(request)
+            else:
+                await self._send(ready)
             if self._done:
                 return  # what came behind it is not answered
         if parser.wants_continue and parser.refusal is None:
             parser.wants_continue = False
             await self._send(CONTINUE)
 
-    async def _answer(self, request: Request, *, plain: bool) -> None:
+    async def _answer(self, request: Request) -> None:
         self._stage = None
         self.deadline = math.inf  # a handler may take its time: deadlines of fetching are its own
-        ready = self._server.ready_answer(request) if plain else None
-        if ready is not None:
-            await self._send(ready)
-            return
         response = await self._server.respond(request)
         keep = request.keep_alive and not self._server.stopping
         keep &= request.http11 or not isinstance(response.body, AsyncIterator)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from p2pmods.errors import printable
@@ -84,6 +85,11 @@ class FileBody:
 Body = bytes | FileBody | AsyncIterator[bytes] | None
 
 
+@lru_cache(4096)  # nearly all answers carry the same few
+def _is_sendable(name: str, value: str) -> bool:
+    return bool(_NAME.match(name) and _VALUE.match(value)) and name.lower() not in _OURS
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """A status, headers without Content-Length (the server adds it), and the whole body.
@@ -98,12 +104,15 @@ class Response:
 
     def __post_init__(self) -> None:
         for name, value in self.headers:
-            if not _NAME.match(name) or not _VALUE.match(value) or name.lower() in _OURS:
+            if not _is_sendable(name, value):
                 raise ValueError(f"header {printable(name)}: {printable(value)!r} cannot be sent")
 
     def header(self, name: str) -> str | None:
         """The first value of that field; `name` in lower case."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return None
 
     def close(self) -> None:
         """Gives back the file of a response that is not sent."""

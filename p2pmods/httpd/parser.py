@@ -25,6 +25,11 @@ _TARGET = re.compile(rb"/[!\"$-~]*\Z")  # printable ASCII without a fragment
 _ONCE = frozenset({"host", "content-length", "transfer-encoding", "expect", "range", "origin", "authorization"})
 
 
+def is_target(target: bytes) -> bool:
+    """Whether it can stand on a request line, in the form that names a path of this server."""
+    return _TARGET.match(target) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why nothing more is read from this client."""
@@ -170,7 +175,7 @@ class RequestParser:
             return Refusal(405, "this is not a forward proxy; put its address into GOPROXY")
         if len(self._target) > self._limits.target_bytes:
             return Refusal(414, "request target too long")
-        if not _TARGET.match(self._target):
+        if not is_target(self._target):
             return Refusal(400, "malformed request target")
         if self._version == "1.1" and not self._headers.get("host"):
             return Refusal(400, "a Host header is required")

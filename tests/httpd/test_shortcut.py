@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from p2pmods.httpd import Limits, Request, Response, ready_made, text
 from p2pmods.httpd.guard import allowed_hosts, is_host_allowed
-from p2pmods.httpd.shortcut import Shortcut
+from p2pmods.httpd.parser import RequestParser
+from p2pmods.httpd.shortcut import Fast, Shortcut
 from tests.httpd.world import HOST, serving
 
 KNOWN = {b"/a": ready_made(text(200, "A")), b"/b": ready_made(text(200, "B"))}
@@ -27,7 +28,9 @@ REQUESTS = st.one_of(
     st.builds(
         lambda method, target, fields: b"%s %s HTTP/1.1\r\n%s\r\n" % (method, target, fields),
         st.sampled_from([b"GET", b"GET", b"GET", b"HEAD", b"POST"]),
-        st.sampled_from([b"/a", b"/b", b"/c", b"/a?", b"/%61", b" /a", b"/a b"]),
+        st.sampled_from(
+            [b"/a", b"/b", b"/c", b"/c?d", b"/a?", b"/%61", b" /a", b"/a b", b"/#", b"c", b"/" + b"x" * 200]
+        ),
         st.sampled_from(HEADS),
     ),
     st.sampled_from(
@@ -48,7 +51,7 @@ REQUESTS = st.one_of(
 def test_answers_are_the_same_with_and_without_it(writes: list[bytes]) -> None:
     async def answers(fast: bool) -> bytes:
         hooks = {"fast": KNOWN.get} if fast else {}
-        limits = Limits(linger_timeout=5)
+        limits = Limits(linger_timeout=5, target_bytes=100)
         async with (
             serving(handler, limits, body_limit=lambda _m, _p: 100, **hooks) as world,
             world.client() as client,
@@ -65,32 +68,45 @@ def test_answers_are_the_same_with_and_without_it(writes: list[bytes]) -> None:
     trio.run(both)
 
 
-def learned(data: bytes) -> Shortcut:
-    shortcut = Shortcut(KNOWN.get)
-    shortcut.learn(data)
+def learned(data: bytes, fast: Fast = KNOWN.get) -> Shortcut:
+    shortcut = Shortcut(fast, 1000, "")
+    shortcut.learn(data, {"host": "localhost"})
     return shortcut
 
 
+GET = b"GET /%s HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
 def test_pipelined_answers_go_out_together_and_the_rest_is_left() -> None:
-    request = b"GET /%s HTTP/1.1\r\n" + HOST + b"\r\n"
-    answers, rest = learned(request % b"a").answer(request % b"a" + request % b"b" + request % b"c" + request % b"a")
+    answers, request, rest = learned(GET % b"a").take(GET % b"a" + GET % b"b" + GET % b"c" + GET % b"a")
     assert answers == [KNOWN[b"/a"], KNOWN[b"/b"]]
-    assert rest == request % b"c" + request % b"a"
+    assert request is not None
+    assert (request.path, request.headers) == ("/c", {"host": "localhost"})
+    assert rest == GET % b"a"
 
 
 @pytest.mark.parametrize("fields", [b"Host: localhos\r\n\r\n", b"Host: evil\r\n\r\n", b"Host: localhost\r\n", b""])
 def test_other_headers_are_left_to_the_parser(fields: bytes) -> None:
     data = b"GET /a HTTP/1.1\r\n" + fields
-    assert learned(b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n").answer(data) == ([], data)
+    assert learned(GET % b"a").take(data) == ([], None, data)
+
+
+@given(st.one_of(st.binary(max_size=30), st.text(st.characters(max_codepoint=127), max_size=10).map(str.encode)))
+def test_a_target_is_taken_as_the_parser_takes_it_or_left_to_it(end: bytes) -> None:
+    data = GET % end
+    _, request, rest = learned(GET % b"c").take(data)
+    assert rest == (b"" if request else data)
+    if request:
+        parser = RequestParser(Limits(), lambda _m, _p: 0)
+        parser.feed(data)
+        (parsed,) = parser.take()
+        assert request == parsed
 
 
 def test_pipelined_answers_are_bounded() -> None:
     large = bytes(200 << 10)
-    shortcut = Shortcut(lambda _target: large)
-    request = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
-    shortcut.learn(request)
-    answers, rest = shortcut.answer(request * 10)
-    assert (len(answers), rest) == (2, request * 8)
+    answers, request, rest = learned(GET % b"a", lambda _target: large).take(GET % b"a" * 10)
+    assert (len(answers), request, rest) == (2, None, GET % b"a" * 8)
 
 
 async def test_a_host_that_is_not_ours_gets_no_ready_made_answer() -> None:
