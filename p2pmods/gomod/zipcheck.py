@@ -13,7 +13,7 @@ from p2pmods.errors import InvalidPath, InvalidVersion, ZipRefused, printable
 from p2pmods.gomod.h1 import hash1
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.gomod.zipcontent import PackedReader, read_entry
-from p2pmods.gomod.zipdirectory import MAX_ZIP, Entry, entries_of, read_directory
+from p2pmods.gomod.zipdirectory import MAX_ZIP, parse_entries, read_directory
 from p2pmods.gomod.zipnames import NameChecker
 
 if TYPE_CHECKING:
@@ -37,26 +37,22 @@ def check_module_zip(module: ModuleVersion | None, size: int, pread: Callable[[i
     """Read the zip of `size` bytes behind `pread(offset, length)`; raises ZipRefused with the reason.
 
     Without a module, the first entry's name says which one it is. The reads are at most 16 MiB long (the directory)
-    and else 1 MiB; errors of `pread` pass through.
+    and else 256 KiB; errors of `pread` pass through.
     """
     directory = read_directory(size, pread)
-    entries = list(entries_of(directory))
-    if not entries:
+    names, headers, sizes = parse_entries(directory)
+    if not names:
         raise ZipRefused("no files")
-    prefix = _prefix(entries[0].name) if module is None else f"{module}/".encode()
-    _check_names(prefix, entries)
-    unpacked = _check_sizes(prefix, entries)
+    prefix = _prefix(names[0]) if module is None else f"{module}/".encode()
+    _check_names(prefix, names)
+    unpacked = _check_sizes(prefix, names, sizes)
     reader = PackedReader(pread, directory.offset)
-    digests: list[tuple[bytes, bytes]] = []
-    for entry in entries:
-        if entry.offset != reader.at:
-            raise ZipRefused("entries that overlap, leave a gap or stand in another order than in the directory")
-        digests.append((entry.name, read_entry(reader, entry, directory.data[entry.header : entry.header + 30])))
+    digests = [read_entry(reader, name, header) for name, header in zip(names, headers, strict=True)]
     if reader.at != directory.offset:
         raise ZipRefused("bytes between the last entry and the directory")
     reader.sha256.update(directory.data)
     reader.sha256.update(directory.tail)
-    return ZipSummary(hash1(digests), reader.sha256.hexdigest(), len(entries), unpacked)
+    return ZipSummary(hash1(zip(names, digests, strict=True)), reader.sha256.hexdigest(), len(names), unpacked)
 
 
 def _prefix(name: bytes) -> bytes:
@@ -72,24 +68,23 @@ def _prefix(name: bytes) -> bytes:
     return f"{module}/".encode()
 
 
-def _check_names(prefix: bytes, entries: list[Entry]) -> None:
+def _check_names(prefix: bytes, names: list[bytes]) -> None:
     add = NameChecker().add
-    for entry in entries:
-        name = entry.name
+    length = len(prefix)
+    for name in names:
         if not name.startswith(prefix):
             raise ZipRefused(f"{printable(name)!r}: not below {prefix.decode()}")
-        add(name[len(prefix) :])
+        add(name[length:])
 
 
-def _check_sizes(prefix: bytes, entries: list[Entry]) -> int:
+def _check_sizes(prefix: bytes, names: list[bytes], sizes: list[int]) -> int:
     """All sizes together, before anything is inflated: what the directory states is a cap for what comes out."""
-    unpacked = 0
-    for entry in entries:
-        unpacked += entry.size
-        if entry.size and entry.name.endswith(b"/"):
-            raise ZipRefused(f"{printable(entry.name)!r}: a directory with content")
-        if entry.size > MAX_GO_MOD and entry.name in (prefix + b"go.mod", prefix + b"LICENSE"):
-            raise ZipRefused(f"{printable(entry.name)!r}: more than {MAX_GO_MOD} bytes")
+    unpacked = sum(sizes)
     if unpacked > MAX_UNPACKED:
         raise ZipRefused(f"{unpacked} bytes unpacked, more than the {MAX_UNPACKED} that Go allows")
+    for name, size in zip(names, sizes, strict=True):
+        if size and name.endswith(b"/"):
+            raise ZipRefused(f"{printable(name)!r}: a directory with content")
+        if size > MAX_GO_MOD and name in (prefix + b"go.mod", prefix + b"LICENSE"):
+            raise ZipRefused(f"{printable(name)!r}: more than {MAX_GO_MOD} bytes")
     return unpacked

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from p2pmods.errors import ZipRefused, printable
 from p2pmods.gomod import inflate
-from p2pmods.gomod.zipdirectory import FLAG_DESCRIPTOR, STORED, Entry, check_extra, read_exact
+from p2pmods.gomod.zipdirectory import FLAG_DESCRIPTOR, STORED, check_extra, read_exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WINDOW = 1 << 20  # bytes read at once; a name with an extra field is 128 KiB at most
-STEP = 1 << 18  # packed bytes that are inflated at once
-PIECE = 1 << 20  # bytes of inflated content that are held at once
+WINDOW = 1 << 18  # bytes read at once; a name and an extra field together are half of that at most
+STEP = 1 << 16  # packed bytes that are inflated at once
+PIECE = 1 << 18  # bytes of inflated content that are held at once
 
+# Of a directory header: flags, method, CRC, packed, size, offset.
+_HEADER = Struct("<8xHH4xIII14xI")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _LOCAL_SIZE = 30
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 _DESCRIPTOR_SIZE = 16
 _NOTHING_YET = bytes(12)  # a local header's CRC and sizes, where a descriptor will state them
+_WRONG_LENGTH = "deflate data of another length than its header says"
 
 
 class PackedReader:
@@ -58,101 +62,101 @@ class PackedReader:
         self._window_at = self.at
 
 
-def read_entry(reader: PackedReader, entry: Entry, header: bytes) -> bytes:
+def read_entry(reader: PackedReader, name: bytes, header: bytes) -> bytes:
     """The SHA-256 of an entry's content. `header` is the directory's; the local one must say the same.
 
-    `reader` stands at the entry's first byte and is left behind its last.
+    `reader` stands behind the entry before this one, and is left behind this one.
     """
-    name, _, flags, method, crc, packed, size, _ = entry
-    _read_local_header(reader, entry, header)
+    flags, method, crc, packed, size, offset = _HEADER.unpack(header)
+    if offset != reader.at:
+        raise ZipRefused("entries that overlap, leave a gap or stand in another order than in the directory")
+    _read_local_header(reader, name, header, flags)
     if method == STORED:
-        digest, got = _read_stored(reader, entry)
+        digest, got = _read_stored(reader, name, packed, size)
     elif packed <= STEP and size <= PIECE:
         start = reader.take(packed)
-        content = _inflate(memoryview(reader.window)[start : start + packed], entry)
+        content = _inflate(memoryview(reader.window)[start : start + packed], name, size)
         digest, got = hashlib.sha256(content).digest(), inflate.crc32(content, 0)
     else:
-        digest, got = _inflate_in_pieces(reader, entry)
+        digest, got = _inflate_in_pieces(reader, name, packed, size)
     if got != crc:
-        raise ZipRefused(f"{printable(name)!r}: a wrong CRC")
+        raise _refused(name, "a wrong CRC")
     if flags & FLAG_DESCRIPTOR:
         start = reader.take(_DESCRIPTOR_SIZE)
         if not reader.window.startswith(_DESCRIPTOR_SIGNATURE + header[16:28], start):
-            raise ZipRefused(f"{printable(name)!r}: a data descriptor that is not the directory's")
+            raise _refused(name, "a data descriptor that is not the directory's")
     return digest
 
 
-def _read_local_header(reader: PackedReader, entry: Entry, header: bytes) -> None:
+def _read_local_header(reader: PackedReader, name: bytes, header: bytes, flags: int) -> None:
     """needed … date, CRC and sizes, the name's length and the name: byte for byte the directory's."""
-    start = reader.take(_LOCAL_SIZE + len(entry.name))
-    filled = header[16:28]
-    stated = reader.window[start + 14 : start + 26]
-    if stated != filled and not (entry.flags & FLAG_DESCRIPTOR and stated == _NOTHING_YET):
-        raise _refused(entry, "a local header with another CRC or size than the directory's")
-    extra = reader.window[start + 28 : start + 30]
-    if not reader.window.startswith(
-        _LOCAL_SIGNATURE + header[6:16] + stated + header[28:30] + extra + entry.name, start
-    ):
-        raise _refused(entry, "a local header that is not the directory's")
+    start = reader.take(_LOCAL_SIZE + len(name))
+    window = reader.window
+    stated = window[start + 14 : start + 26]
+    if stated != header[16:28] and not (flags & FLAG_DESCRIPTOR and stated == _NOTHING_YET):
+        raise _refused(name, "a local header with another CRC or size than the directory's")
+    extra = window[start + 28 : start + 30]
+    if not window.startswith(_LOCAL_SIGNATURE + header[6:16] + stated + header[28:30] + extra + name, start):
+        raise _refused(name, "a local header that is not the directory's")
     if extra != b"\0\0":
         length = int.from_bytes(extra, "little")
         start = reader.take(length)
         check_extra(reader.window[start : start + length])
 
 
-def _read_stored(reader: PackedReader, entry: Entry) -> tuple[bytes, int]:
-    if entry.packed != entry.size:
-        raise _refused(entry, "stored, with two sizes")
+def _read_stored(reader: PackedReader, name: bytes, packed: int, size: int) -> tuple[bytes, int]:
+    if packed != size:
+        raise _refused(name, "stored, with two sizes")
     sha256 = hashlib.sha256()
     crc = 0
-    left = entry.size
-    while left:
-        length = min(left, STEP)
+    while size:
+        length = min(size, STEP)
         start = reader.take(length)
         content = reader.window[start : start + length]
         sha256.update(content)
         crc = inflate.crc32(content, crc)
-        left -= length
+        size -= length
     return sha256.digest(), crc
 
 
-def _inflate(data: memoryview, entry: Entry) -> bytes:
+def _inflate(data: memoryview, name: bytes, size: int) -> bytes:
     stream = inflate.decompressor()
     try:
         # One byte more than it may be, so that the stream can come to its end; 0 would mean without a cap.
-        content = stream.decompress(data, entry.size + 1)
+        content = stream.decompress(data, size + 1)
     except inflate.InflateError as error:
-        raise _refused(entry, f"malformed deflate data ({error})") from error
-    if len(content) != entry.size or not stream.eof or stream.unused_data:
-        raise _refused(entry, "deflate data of another length than its header says")
+        raise _refused(name, f"malformed deflate data ({error})") from error
+    if len(content) != size or not stream.eof or stream.unused_data:
+        raise _refused(name, _WRONG_LENGTH)
     return content
 
 
-def _inflate_in_pieces(reader: PackedReader, entry: Entry) -> tuple[bytes, int]:
+def _inflate_in_pieces(reader: PackedReader, name: bytes, packed: int, size: int) -> tuple[bytes, int]:
     stream = inflate.decompressor()
     sha256 = hashlib.sha256()
     crc = 0
-    left = entry.size
-    packed = entry.packed
     data = b""
-    while not stream.eof and left >= 0 and (packed or data):
-        if not data:
+    while size >= 0 and not stream.eof:
+        if not data and packed:
             length = min(packed, STEP)
             start = reader.take(length)
             data = reader.window[start : start + length]
             packed -= length
         try:
-            content = stream.decompress(data, min(left + 1, PIECE))
+            content = stream.decompress(data, min(size + 1, PIECE))
         except inflate.InflateError as error:
-            raise _refused(entry, f"malformed deflate data ({error})") from error
+            raise _refused(name, f"malformed deflate data ({error})") from error
         sha256.update(content)
         crc = inflate.crc32(content, crc)
-        left -= len(content)
+        size -= len(content)
+        # With nothing left to feed there may still be output held back, so only a call without effect is the end.
+        if not content and len(stream.unconsumed_tail) == len(data):
+            break
         data = stream.unconsumed_tail
-    if left or packed or not stream.eof or stream.unused_data:
-        raise _refused(entry, "deflate data of another length than its header says")
+    if size or packed or not stream.eof or stream.unused_data:
+        raise _refused(name, _WRONG_LENGTH)
     return sha256.digest(), crc
 
 
-def _refused(entry: Entry, reason: str) -> ZipRefused:
-    return ZipRefused(f"{printable(entry.name)!r}: {reason}")
+def _refused(name: bytes, reason: str) -> ZipRefused:
+    return ZipRefused(f"{printable(name)!r}: {reason}")

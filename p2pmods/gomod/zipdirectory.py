@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from p2pmods.errors import ZipRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     PRead = Callable[[int, int], bytes]
 
@@ -31,21 +31,22 @@ _LOCATOR_SIGNATURE = 0x07064B50
 # signature, length of the rest, made by, needed, disk, disk of the directory, entries here, entries, size, offset
 _END64 = Struct("<IQHHIIQQQQ")
 _END64_SIGNATURE = 0x06064B50
-# signature, needed, flags, method, CRC, packed, size, name length, extra length, comment length, disk, offset;
-# passed over: made by, time, date, internal and external attributes
-_HEADER = Struct("<I2xHHH4xIIIHHHH6xI")
+# signature, needed, flags, method, size, name length, extra length, comment length, disk;
+# passed over: made by, time, date, CRC, packed size, internal and external attributes, offset
+_HEADER = Struct("<I2xHHH12xIHHHH10x")
 _HEADER_SIGNATURE = 0x02014B50
 _EXTRA = Struct("<HH")
 
 FLAG_DESCRIPTOR = 0x0008  # CRC and sizes follow the data
 _FLAGS_KNOWN = FLAG_DESCRIPTOR | 0x0006 | 0x0800  # descriptor, how hard deflate tried, name is UTF-8
+_NEEDED = 20  # version 2.0: deflate and directories, no zip64
 STORED = 0
 DEFLATED = 8
 _EXTRAS_HARMLESS = {0x5455, 0x7875}  # times, and owner: neither changes what a reader extracts
 
 
 class Directory(NamedTuple):
-    """The central directory as bytes, how many entries it holds, and everything that stands behind it in the file."""
+    """Where the central directory stands, its bytes, how many entries it should hold, and the bytes behind it."""
 
     offset: int
     data: bytes
@@ -53,17 +54,13 @@ class Directory(NamedTuple):
     tail: bytes
 
 
-class Entry(NamedTuple):
-    """One entry: its raw name, and of its header what reading needs. `header` is where that stands in `data`."""
+class Entries(NamedTuple):
+    """The entries in order: raw names, 46-byte headers, sizes. Nothing that the garbage collector has to follow:
+    an object for each entry would cost more than the rest of the reading."""
 
-    name: bytes
-    header: int
-    flags: int
-    method: int
-    crc: int
-    packed: int
-    size: int
-    offset: int
+    names: list[bytes]
+    headers: list[bytes]
+    sizes: list[int]
 
 
 def read_exact(pread: PRead, offset: int, length: int) -> bytes:
@@ -120,29 +117,33 @@ def _read_zip64(
     return at, entries, length, offset, record + locator + end
 
 
-def entries_of(directory: Directory) -> Iterator[Entry]:
-    """The entries in order, each checked by itself; they fill the directory exactly."""
+def parse_entries(directory: Directory) -> Entries:
+    """The entries, each checked by itself; they fill the directory exactly."""
     data = directory.data
+    entries = Entries([], [], [])
     at = 0
     for _ in range(directory.entries):
-        if at + _HEADER.size > len(data):
+        header = data[at : at + _HEADER.size]
+        if len(header) != _HEADER.size:
             raise ZipRefused("the directory is shorter than its entries")
-        header = _HEADER.unpack_from(data, at)
-        signature, needed, flags, method, crc, packed, size = header[:7]
-        name_length, extra_length, comment_length, disk, offset = header[7:]
+        signature, needed, flags, method, size, name_length, extra_length, comment_length, disk = _HEADER.unpack(
+            header
+        )
         name_at = at + _HEADER.size
         extra_at = name_at + name_length
-        after = extra_at + extra_length
-        if signature != _HEADER_SIGNATURE or after > len(data):
+        at = extra_at + extra_length
+        if signature != _HEADER_SIGNATURE or at > len(data):
             raise ZipRefused("a malformed directory header")
-        if flags & ~_FLAGS_KNOWN or (method and method != DEFLATED) or needed > 20 or disk or comment_length:
+        if flags & ~_FLAGS_KNOWN or (method and method != DEFLATED) or needed > _NEEDED or disk or comment_length:
             _refuse_header(flags, method, needed, disk)
         if extra_length:
-            check_extra(data[extra_at:after])
-        yield Entry(data[name_at:extra_at], at, flags, method, crc, packed, size, offset)
-        at = after
+            check_extra(data[extra_at:at])
+        entries.names.append(data[name_at:extra_at])
+        entries.headers.append(header)
+        entries.sizes.append(size)
     if at != len(data):
         raise ZipRefused("the directory is longer than its entries")
+    return entries
 
 
 def _refuse_header(flags: int, method: int, needed: int, disk: int) -> None:
@@ -152,7 +153,7 @@ def _refuse_header(flags: int, method: int, needed: int, disk: int) -> None:
         raise ZipRefused(f"an entry with flags {flags:#06x}")
     if method not in (STORED, DEFLATED):
         raise ZipRefused(f"an entry with compression method {method}")
-    if needed > 20:
+    if needed > _NEEDED:
         raise ZipRefused(f"an entry that needs version {needed / 10} of the format")
     if disk:
         raise ZipRefused("spread over several disks")
