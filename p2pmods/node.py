@@ -67,6 +67,7 @@ class Node:
     store: Store
     upstream: Upstream
     checksums: Checksums
+    proofs: Proofs
     duties: Duties
 
 
@@ -180,7 +181,16 @@ class _Builder:
         if self._vcs is not None:
             await self._background.start(self._vcs.run)
         await self._background.start(self._checksums.run)
-        node = Node(config, self._node_id, self._url, self._store, self._upstream, self._checksums, self._duties)
+        node = Node(
+            config,
+            self._node_id,
+            self._url,
+            self._store,
+            self._upstream,
+            self._checksums,
+            self._proofs,
+            self._duties,
+        )
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(server.run, listeners)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -58,9 +59,9 @@ class Client:
         return await self.control("GET", f"why?module={module.path}&version={module.version}")
 
     async def wait_proven(self) -> None:
-        """Until nothing is unproven. No sleep is a promise: this only ends when the node got there."""
+        """Until nothing is unproven."""
         with trio.fail_after(20):
-            while (await self.status())["held"]["unproven"] != 0:  # noqa: ASYNC110 - over HTTP there is no event
+            while (await self.status())["held"]["unproven"] != 0:  # noqa: ASYNC110 - HTTP brings no event
                 await trio.sleep(0.02)
 
 

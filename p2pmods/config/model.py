@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Config:
     """One node's settings. `origins` says for each key where its value came from; `notices` is for the person.
 
-    `vcs_credentials` lets git use this user's own configuration, keys and helpers. `sumdb` is None when it is off, `module_cache` when it is off or unknown, `gopath` when unknown,
-    `peer_listen` for all interfaces with a kept free port. `setup_token` is the path token that
+    `vcs_credentials` lets git use this user's own configuration, keys and helpers. `sumdb` is None when it is off,
+    `module_cache` when it is off or unknown, `gopath` when unknown, `peer_listen` for all interfaces with a kept free
+    port. `setup_token` is the path token that
     `setup --strict` put into go's settings: under it nothing follows this node.
     """
 

@@ -1,0 +1,121 @@
+"""Who may ask the node, for what, and what it answers to everybody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2pmods.gomod.module import FileKey, FileKind
+from tests.world import WIDGET, World
+
+MOD = f"/{FileKey(WIDGET, FileKind.MOD).url_path}"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "127.0.0.1:1", ""])
+async def test_a_page_whose_name_was_made_to_mean_this_machine_gets_nothing(world: World, host: str) -> None:
+    world.publish()
+    async with world.node() as node:
+        assert (await node.get(MOD)).status_code == 200
+        for path in (MOD, MOD, "/-/healthz", "/-/api/v1/status"):
+            answer = await node.get(path, Host=host)
+            assert answer.status_code in (400, 421)
+            assert "module " not in answer.text
+
+
+async def test_the_control_api_needs_its_token(world: World) -> None:
+    async with world.node() as node:
+        for method, name in (("GET", "status"), ("POST", "sessions"), ("POST", "rm"), ("GET", "nothing")):
+            for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {node.secret}"}):
+                answer = await node.http.request(method, f"/-/api/v1/{name}", headers=headers)
+                assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
+)
+async def test_a_page_of_another_origin_changes_nothing_even_with_the_token(
+    world: World, headers: dict[str, str]
+) -> None:
+    async with world.node() as node:
+        answer = await node.http.post(
+            "/-/api/v1/sessions", json={}, headers={"Authorization": f"Bearer {node.secret}", **headers}
+        )
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_the_module_api_only_reads(world: World, method: str) -> None:
+    async with world.node() as node:
+        answer = await node.http.request(method, MOD)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+async def test_head_and_range_on_what_is_not_here_yet_fetch_it_first(world: World) -> None:
+    world.publish()
+    path = f"/{FileKey(WIDGET, FileKind.ZIP).url_path}"
+    async with world.node() as node:
+        head = await node.http.head(path)
+        assert (head.status_code, head.headers["P2pmods-Source"]) == (200, "upstream")
+        assert int(head.headers["Content-Length"]) == len(world.zips[WIDGET])
+        part = await node.get(path, Range="bytes=2-5")
+        assert (part.status_code, part.content) == (206, world.zips[WIDGET][2:6])
+
+
+async def test_what_a_command_got_is_counted_for_that_command_alone(world: World) -> None:
+    world.publish()
+    async with world.node() as node:
+        mine = await node.control("POST", "sessions", {})
+        other = await node.control("POST", "sessions", {})
+        for kind in FileKind:
+            for _ in range(2):
+                path = FileKey(WIDGET, kind).url_path
+                assert (await node.get(f"/{mine['token']}/{path}")).status_code == 200
+        report = await node.control("GET", f"sessions/{mine['token']}")
+        assert report["modules"] == 1
+        assert report["requests"] == 6
+        assert report["sources"] == {"upstream": {"modules": 1, "files": 3, "bytes": report["bytes"]}}
+        assert (await node.control("DELETE", f"sessions/{other['token']}"))["requests"] == 0
+        assert (await node.get(f"/{other['token']}{MOD}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "[]", "nonsense", '{"modules": "all"}', '{"modules": ["no-version"]}', '{"modules": [1]}', "[" * 9999],
+)
+async def test_nonsense_to_the_control_api_is_a_400_that_says_what_fits(world: World, body: str) -> None:
+    async with world.node() as node:
+        answer = await node.http.post(
+            "/-/api/v1/rm", content=body, headers={"Authorization": f"Bearer {node.secret}"}
+        )
+    assert answer.status_code == 400
+    assert len(answer.text.splitlines()) == 1
+
+
+async def test_rm_leaves_a_tombstone_that_only_a_wish_lifts(world: World) -> None:
+    world.publish()
+    async with world.node() as node:
+        await node.get(MOD)
+        assert (await node.control("POST", "rm", {"modules": [str(WIDGET)]}))["removed"] == [str(WIDGET)]
+        refused = await node.get(MOD)
+        assert refused.status_code == 403
+        assert (await node.control("POST", "allow", {"modules": [str(WIDGET)]}))["allowed"] == [str(WIDGET)]
+        assert (await node.get(MOD)).status_code == 200
+
+
+async def test_metrics_and_health(world: World) -> None:
+    world.publish()
+    async with world.node() as node:
+        assert (await node.get("/-/healthz")).status_code == 200
+        await node.get(MOD)
+        text = (await node.get("/-/metrics")).text
+    assert 'p2pmods_answered_files_total{source="upstream"} 1.0' in text
+
+
+async def test_a_remote_address_needs_its_token_in_the_path(world: World) -> None:
+    world.publish()
+    token = "classroom-1234"
+    async with world.node(listen="0.0.0.0:0", allow_remote=True, api_token=token, allowed_hosts="127.0.0.1") as node:
+        base = node.node.url.replace("0.0.0.0", "127.0.0.1")
+        assert (await node.http.get(f"{base}{MOD}")).status_code == 404
+        assert (await node.http.get(f"{base}/{token}{MOD}")).status_code == 200
+        assert (await node.http.get(f"{base}{MOD}")).status_code == 404
+        assert (await node.http.get(f"{base}/wrong-token{MOD}")).status_code == 404
