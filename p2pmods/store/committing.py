@@ -115,8 +115,7 @@ class Committer:
                     self._place_bytes(verified, content, target)
                 case Path():
                     self._place_external(verified, content, target)
-            self._sync_directory(target)
-            status = os.lstat(target)
+            status = self._settle(target)
         except OSError as error:
             raise fs.store_error("commit", target, error) from error
         stored = stored_file(verified, target, status)
@@ -124,9 +123,10 @@ class Committer:
             self._refresh_module_cache_row(verified.key, content, stored)
         return stored
 
-    def _sync_directory(self, target: Path) -> None:
+    def _settle(self, target: Path) -> os.stat_result:
         try:
             fs.sync_directory(target.parent)
+            return os.lstat(target)
         except OSError:
             fs.remove(target)  # whether the new name is on the disk is unknown: discard, never sync again
             raise

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from p2pmods.errors import StoreError
-from p2pmods.store.schema import SCHEMA, VERSION
+from p2pmods.store.schema import SCHEMA, VERSION, application_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +31,10 @@ _CAUSES: Final = {
     13: "the disk is full: free some space",
     14: "it cannot be opened",
 }
+
+
+# sqlite3 decodes its messages, which may quote what is damaged.
+_FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)
 
 
 class Damaged(Exception):
@@ -77,6 +81,24 @@ class Database:
 
         return self._healing(locked)
 
+    def check(self) -> bool:
+        """Blocks: look at every page, and rebuild when one is wrong; False when that was so. Raises StoreError.
+
+        Opening looks at less, to be quick. This has a connection of its own, so nothing waits for it.
+        """
+        era = self.rebuilds
+
+        def look() -> None:
+            connection = self._connect()
+            try:
+                if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
+                    raise Damaged("the pages")
+            finally:
+                connection.close()
+
+        self._healing(look)
+        return self.rebuilds == era
+
     def close(self) -> None:
         with self._write_lock, self._read_lock:
             self._closed = True
@@ -91,13 +113,13 @@ class Database:
             return work()
         except Damaged:
             self._rebuild(era)
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             if self._closed or not _is_damage(error):
                 raise self._store_error(error) from error
             self._rebuild(era)
         try:
             return work()
-        except (Damaged, sqlite3.Error) as error:
+        except (Damaged, *_FAILURES) as error:
             raise self._store_error(error) from error
 
     def _rebuild(self, era: int) -> None:
@@ -110,39 +132,48 @@ class Database:
             self._writer, self._reader = self._build_new()
 
     def _open_or_rebuild(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-        existed = self._path.exists()
+        if not self._path.exists():
+            return self._new()
         try:
-            writer = self._connect()
-        except sqlite3.Error as error:
+            return self._open_existing()
+        except Damaged:
+            return self._build_new()
+        except _FAILURES as error:
             if not _is_damage(error):
                 raise self._store_error(error) from error
             return self._build_new()
+
+    def _open_existing(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        _check_header(self._path)
+        writer = self._connect()
         try:
-            if existed and not _is_sound(writer):
-                writer.close()
-                return self._build_new()
-            self._prepare(writer, new=not existed)
+            (version,) = writer.execute("PRAGMA user_version").fetchone()
+            (application,) = writer.execute("PRAGMA application_id").fetchone()
+            if application != application_id(version):
+                raise Damaged("the header")
+            if version > VERSION:
+                raise StoreError(
+                    f"{self._path} was written by a newer p2pmods (store version {version}; this one knows"
+                    f" {VERSION}): update p2pmods, or choose another --data directory"
+                )
+            if writer.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
+                raise Damaged("the pages")
             return writer, self._connect()
-        except sqlite3.Error as error:
-            writer.close()
-            if not _is_damage(error):
-                raise self._store_error(error) from error
-            return self._build_new()
         except BaseException:
             writer.close()
             raise
 
-    def _prepare(self, writer: sqlite3.Connection, *, new: bool) -> None:
-        (version,) = writer.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise StoreError(
-                f"{self._path} was written by a newer p2pmods (store version {version}, this one knows {VERSION}):"
-                " update p2pmods, or choose another --data directory"
-            )
-        if version == 0 and not new:
-            raise sqlite3.DatabaseError("no store version in it")
-        if new:
-            self._create(writer)
+    def _new(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        try:
+            writer = self._connect()
+            try:
+                self._create(writer)
+                return writer, self._connect()
+            except BaseException:
+                writer.close()
+                raise
+        except (OSError, *_FAILURES) as error:
+            raise self._store_error(error) from error
 
     def _create(self, writer: sqlite3.Connection) -> None:
         def fill(connection: sqlite3.Connection) -> None:
@@ -150,6 +181,7 @@ class Database:
                 connection.execute(statement)
             self._build(connection)
             connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute(f"PRAGMA application_id = {application_id(VERSION)}")
 
         _transaction(writer, fill)
 
@@ -162,11 +194,9 @@ class Database:
                 self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
             if self._path.exists():
                 self._path.replace(aside)
-            writer = self._connect()
-            self._create(writer)
-            return writer, self._connect()
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             raise self._store_error(error) from error
+        return self._new()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -197,11 +227,18 @@ def _transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connect
     return result
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def _is_damage(error: Exception) -> bool:
     if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
         return False
     return getattr(error, "sqlite_errorcode", 0) & 0xFF not in _NOT_DAMAGE
 
 
-def _is_sound(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)])
+def _check_header(path: Path) -> None:
+    """Raises Damaged for a format number that SQLite would take for a newer format, to be read but not written."""
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(20)
+    except OSError:
+        return  # connecting will tell
+    if len(header) != 20 or header[18] not in (1, 2) or header[19] not in (1, 2):
+        raise Damaged("the header")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import filelock
 
-from p2pmods.errors import StoreError
+from p2pmods.errors import StoreError, StoreInUse
 from p2pmods.store import fs
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def lock(layout: Layout) -> filelock.BaseFileLock:
         held.acquire()
     except filelock.Timeout:
         owner = _owner(layout)
-        raise StoreError(
+        raise StoreInUse(
             f"{layout.data} is in use by {owner}: stop it first, or choose another --data directory"
         ) from None
     except (OSError, NotImplementedError) as error:

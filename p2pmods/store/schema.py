@@ -13,6 +13,12 @@ from typing import Final
 
 VERSION: Final = 1  # PRAGMA user_version; a store with a higher one is left alone
 
+
+def application_id(version: int) -> int:
+    """PRAGMA application_id of every version there will be: tells a newer store from a damaged version number."""
+    return 0x70320000 ^ version
+
+
 SCHEMA: Final = (
     """CREATE TABLE files (
         path TEXT NOT NULL, version TEXT NOT NULL, kind TEXT NOT NULL, place INTEGER NOT NULL,

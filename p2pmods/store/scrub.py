@@ -46,8 +46,10 @@ class Scrubber:
     async def scrub(self, *, rate: float = RATE, age: float = AGE) -> ScrubReport:
         """Read every file that was not read for `age` seconds, at `rate` bytes a second. Raises StoreError.
 
-        Files without a row (their process died between the rename and the row) are taken in first.
+        First the index is looked over, and files without a row (their process died between the rename and the row)
+        are taken in.
         """
+        await trio.to_thread.run_sync(self._core.database.check)
         await trio.to_thread.run_sync(self._take_in_strays)
         files = size = damaged = 0
         while batch := await trio.to_thread.run_sync(self._due, age):

@@ -176,6 +176,10 @@ class Store(Ledger):
         rows = (self._core.rows.get(key), self._core.rows.get(key, in_module_cache=True))
         return [row for row in rows if row is not None and not row.synthesised]
 
+    def keys(self) -> list[FileKey]:
+        """Every file in the store (not in the module cache), in order. Raises StoreError."""
+        return sorted(stored.key for stored in self._core.rows.select("place = ?", (0,)))
+
     def versions(self, path: str) -> list[HeldVersion]:
         """The versions of a module path of which any file is in the store, in semver order."""
         return self._core.published.versions(path)

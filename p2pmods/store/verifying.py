@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from p2pmods.errors import MalformedData, ZipRefused
 from p2pmods.gomod.module import FileKey, FileKind
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from p2pmods.store.core import Core
 
+_NOT_THE_FILES_FAULT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
 
 class Verifier:
     """All of it blocks for as long as a file takes to read: for worker threads."""
@@ -54,6 +57,8 @@ class Verifier:
                 self._core.forget([row] if row else [])
                 return None
             except OSError as error:
+                if error.errno in _NOT_THE_FILES_FAULT:
+                    raise fs.store_error("open", known.path, error) from error
                 self._core.quarantine(known, f"cannot be opened: {error.strerror}")
                 return None
             try:
