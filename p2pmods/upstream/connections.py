@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from p2pmods.upstream.origin import Origin
 
-_KEEPALIVE_CONNECTIONS: Final = 32
+_KEEPALIVE_CONNECTIONS: Final = 256  # of all hosts; httpcore closes idle ones as soon as there are more connections
 _KEEPALIVE: Final = 50.0  # seconds; most servers close after 60 or more
 
 

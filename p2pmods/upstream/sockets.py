@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpcore
 import trio
 
+from p2pmods.upstream.dial import Names, dial
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -163,7 +165,10 @@ class TlsStream(httpcore.AsyncNetworkStream):
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    """Connects over TCP, to the address of a name that answers first (RFC 8305)."""
+    """Connects over TCP to names that many connections ask for at once."""
+
+    def __init__(self) -> None:
+        self._names = Names()
 
     async def connect_tcp(
         self,
@@ -175,7 +180,7 @@ class Backend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             with trio.fail_after(math.inf if timeout is None else timeout):
-                return TcpStream(await trio.open_tcp_stream(host, port))
+                return TcpStream(await dial(await self._names.resolve(host), port))
         except trio.TooSlowError as error:
             raise httpcore.ConnectTimeout("no connection in time") from error
         except OSError as error:

@@ -1,0 +1,118 @@
+"""Connections are few, shared, and found by the address that answers."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+import trustme
+
+from p2pmods.upstream import dial as dialling
+from p2pmods.upstream.dial import Names, dial, interleaved
+from p2pmods.upstream.failure import Unreachable
+from p2pmods.upstream.limits import Want
+from p2pmods.upstream.offline import OfflineState
+from p2pmods.upstream.proxy import ProxyClient
+from tests.upstream.http2 import Http2Server
+from tests.upstream.world import QUICK, ZIP
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from p2pmods.testing.upstream import FakeUpstream
+
+
+@pytest.fixture
+async def modern(tmp_path: Path) -> AsyncIterator[tuple[Http2Server, ProxyClient]]:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    environ = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    client = ProxyClient(OfflineState(), limits=QUICK, environ=environ, netrc={})
+    async with Http2Server(context).running() as server:
+        yield server, client
+        await client.aclose()
+
+
+async def test_a_hundred_small_files_share_one_connection(modern: tuple[Http2Server, ProxyClient]) -> None:
+    server, client = modern
+    server.files = {f"/x/@v/v1.{n}.0.mod": b"module x\n" for n in range(100)}
+    async with trio.open_nursery() as nursery:
+        for path in server.files:
+            nursery.start_soon(client.get, server.url, path.removeprefix("/"), Want.MOD)
+    assert server.connections == 1
+    assert client.statistics()[0].retries == 0
+
+
+async def test_a_request_that_is_given_up_does_not_disturb_the_others(
+    modern: tuple[Http2Server, ProxyClient],
+) -> None:
+    server, client = modern
+    server.files = {"/x/@v/v1.0.0.mod": b"module x\n"}
+    server.hanging = {"/x/@v/v2.0.0.mod"}
+    assert await client.get(server.url, "x/@v/v1.0.0.mod", Want.MOD)
+    with pytest.raises(Unreachable, match="no answer"):
+        await client.get(server.url, "x/@v/v2.0.0.mod", Want.MOD)
+    client.offline.network_changed()
+    for _ in range(3):
+        assert await client.get(server.url, "x/@v/v1.0.0.mod", Want.MOD)
+    assert server.connections == 1
+
+
+async def test_at_most_eight_zips_come_at_once(fake: FakeUpstream, client: ProxyClient) -> None:
+    for number in range(30):
+        fake.files[f"/x/@v/v1.{number}.0.zip"] = ZIP
+    async with trio.open_nursery() as nursery:
+        for path in [path for path in fake.files if path.startswith("/x/")]:
+            nursery.start_soon(client.get, fake.url, path.removeprefix("/"), Want.ZIP)
+    assert fake.connections <= QUICK.zips_at_once
+
+
+async def test_many_connections_ask_the_resolver_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, port: None, **_: Any) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        await trio.lowlevel.checkpoint()
+        return [(0, 0, 0, "", ("2001:db8::1", 0)), (0, 0, 0, "", ("192.0.2.1", 0))]
+
+    monkeypatch.setattr(trio.socket, "getaddrinfo", getaddrinfo)
+    names = Names()
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(names.resolve, "proxy.example.com")
+    assert asked == ["proxy.example.com"]
+    assert await names.resolve("proxy.example.com") == ("2001:db8::1", "192.0.2.1")
+
+
+def test_the_families_take_turns() -> None:
+    assert interleaved(["::1", "::2", "::2", "1.1.1.1", "2.2.2.2"]) == ("::1", "1.1.1.1", "::2", "2.2.2.2")
+    assert interleaved(["1.1.1.1", "::1", "::2"]) == ("1.1.1.1", "::1", "::2")
+
+
+async def test_an_address_that_refuses_costs_nothing(fake: FakeUpstream) -> None:
+    stream = await dial(("127.0.0.2", "127.0.0.1"), fake.port)
+    await stream.aclose()
+
+
+async def test_a_black_hole_costs_a_head_start(fake: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = trio.open_tcp_stream
+
+    async def swallow(host: str, port: int) -> trio.SocketStream:
+        if host == "2001:db8::1":
+            await trio.sleep_forever()
+        return await real(host, port)
+
+    monkeypatch.setattr(trio, "open_tcp_stream", swallow)
+    monkeypatch.setattr(dialling, "_HEAD_START", 0.01)
+    stream = await dial(("2001:db8::1", "127.0.0.1"), fake.port)
+    await stream.aclose()
+
+
+async def test_when_no_address_answers_it_says_why() -> None:
+    with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
+        await dial(("127.0.0.1",), 9)
