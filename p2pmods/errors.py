@@ -122,6 +122,10 @@ class StoreError(P2pmodsError):
     """The store cannot be used or a write failed (disk full, locked, damaged); says the cure."""
 
 
+class StoreInUse(StoreError):
+    """Another process has the data directory: a node that runs, starts or stops."""
+
+
 class StoreChanged(StoreError):
     """A file in the store is no longer the one that was verified: ask the store for it again."""
 

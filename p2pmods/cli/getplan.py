@@ -13,6 +13,7 @@ from p2pmods.errors import InvalidPath, InvalidVersion, UsageError, UserError, p
 from p2pmods.gomod.escape import escape_path, escape_version
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.paths import check_path
+from p2pmods.gomod.semver import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +86,9 @@ def _add_module(plan: Plan, target: str) -> None:
         module = ModuleVersion(path, version)
     except InvalidPath as error:
         raise UsageError(str(error)) from error
-    except InvalidVersion:
+    except InvalidVersion as error:
+        if canonical(version) == version:  # a whole version, but none that this path can have
+            raise UsageError(str(error)) from error
         _add_query(plan, Query(path, version))
     else:
         plan.add(module)

@@ -31,7 +31,9 @@ LEASES: Final = "leases"
 START_DEADLINE: Final = 60.0  # seconds until `ready`; opening a large store that was damaged rebuilds its index
 STOP_DEADLINE: Final = 15.0
 PATIENCE: Final = 15.0  # seconds for somebody else's node to become ready
+BETWEEN_STARTS: Final = 0.5
 LEFT_BEHIND: Final = 60.0  # seconds after which an unlocked lease is nobody's that is just about to lock it
+BUSY: Final = 75  # exit status of a node whose data directory is in use: EX_TEMPFAIL of sysexits.h
 READY: Final = b"ready "
 
 
@@ -46,9 +48,7 @@ def a_node(flags: Mapping[str, object]) -> Iterator[RunningNode]:
         if node is not None:
             _mention_ignored(flags)
         else:
-            with tempfile.TemporaryFile() as complaints:
-                process = _start(data, flags, complaints)
-                node = _wait_ready(data, process, complaints, lease)
+            node, process = _start_or_find(data, flags)
         yield node
     finally:
         lease.release()
@@ -74,13 +74,11 @@ class Lease:
             self.path.unlink()
 
 
-def is_leased(data: Path, *, apart_from: Lease | None = None) -> bool:
+def is_leased(data: Path) -> bool:
     """Whether any process uses the node of `data`. What dead processes left is removed after a while."""
     import filelock
 
     for path in (data / LEASES).glob("*"):
-        if apart_from is not None and path == apart_from.path:
-            continue
         try:
             with filelock.FileLock(path, timeout=0):
                 age = time.time() - path.stat().st_mtime
@@ -98,6 +96,22 @@ def _mention_ignored(flags: Mapping[str, object]) -> None:
     given = [key.replace("_", "-") for key, value in flags.items() if key != "data" and value not in (None, [])]
     if given:
         note(f"p2pmods: a node is running already; {', '.join(f'--{name}' for name in given)} changes nothing")
+
+
+def _start_or_find(data: Path, flags: Mapping[str, object]) -> tuple[RunningNode, subprocess.Popen[bytes] | None]:
+    """A new node and its process; or, without one, the node that another command started at the same moment."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with tempfile.TemporaryFile() as complaints:
+            process = _start(data, flags, complaints)
+            node = _wait_ready(data, process)
+            if node is not None:
+                return node, process
+            if process.wait() != BUSY or time.monotonic() > deadline:
+                raise UserError(f"the node did not start: {_last_line(complaints)}")
+        node = _wait_for_another(data)
+        if node is not None:
+            return node, None
 
 
 def _start(data: Path, flags: Mapping[str, object], complaints: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -134,8 +148,8 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{inherited}" if inherited else root}
 
 
-def _wait_ready(data: Path, process: subprocess.Popen[bytes], complaints: IO[bytes], lease: Lease) -> RunningNode:
-    """Read its stdout up to the `ready` line, within START_DEADLINE."""
+def _wait_ready(data: Path, process: subprocess.Popen[bytes]) -> RunningNode | None:
+    """Read its stdout up to the `ready` line, within START_DEADLINE; None when it ended before that."""
     timer = threading.Timer(START_DEADLINE, process.kill)
     timer.start()
     try:
@@ -146,20 +160,17 @@ def _wait_ready(data: Path, process: subprocess.Popen[bytes], complaints: IO[byt
                 return node
     finally:
         timer.cancel()
-    node = _wait_for_another(data, lease)
-    if node is None:
-        raise UserError(f"the node did not start: {_last_line(complaints)}")
-    return node
+    return None
 
 
-def _wait_for_another(data: Path, lease: Lease) -> RunningNode | None:
-    """Another command may have started a node on the same data at the same moment: wait until that one is ready."""
-    deadline = time.monotonic() + PATIENCE
-    while is_leased(data, apart_from=lease) and time.monotonic() < deadline:
+def _wait_for_another(data: Path) -> RunningNode | None:
+    """Somebody else's node on the same data: None when it does not get ready soon, because it is just ending."""
+    deadline = time.monotonic() + BETWEEN_STARTS
+    while time.monotonic() < deadline:
         node = find_node(data)
         if node is not None:
             return node
-        time.sleep(0.1)
+        time.sleep(0.05)
     return None
 
 

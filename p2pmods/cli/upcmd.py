@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from p2pmods.cli.context import load
-from p2pmods.cli.lease import READY, is_leased
+from p2pmods.cli.lease import BUSY, READY, is_leased
 from p2pmods.cli.livestatus import show_live
 from p2pmods.cli.main import leaves
 from p2pmods.cli.output import plural, say, size, table
 from p2pmods.cli.portholder import who_listens
-from p2pmods.errors import UserError, printable
+from p2pmods.errors import StoreInUse, UserError, printable
 from p2pmods.httpd.listening import CannotListen
 from p2pmods.logs import configure_logs
 from p2pmods.node import NODE_FILE, run_node
@@ -39,11 +39,24 @@ def up(flags: Mapping[str, object], *, with_parent: bool) -> int:
     try:
         trio.run(_main, config, with_parent)
     except BaseExceptionGroup as group:
-        for error in leaves(group):
-            if isinstance(error, CannotListen):
-                raise UserError(_taken(config, error)) from group
-        raise
+        raise _explained(config, group, with_parent=with_parent) from group
     return 0
+
+
+class Busy(UserError):
+    """The data directory is another node's; the command that started this one tries again."""
+
+    exit_code = BUSY
+
+
+def _explained(config: Config, group: BaseExceptionGroup, *, with_parent: bool) -> BaseException:
+    """The one error in `group` that a person can act on, else `group`."""
+    for error in leaves(group):
+        if isinstance(error, CannotListen):
+            return UserError(_taken(config, error))
+        if isinstance(error, StoreInUse) and with_parent:
+            return Busy(str(error))
+    return group
 
 
 async def _main(config: Config, with_parent: bool) -> None:
