@@ -254,6 +254,48 @@ async def test_stopping_does_not_wait_longer_than_the_grace() -> None:
         assert await client.rest() == b""
 
 
+async def test_a_failure_while_stopping_does_not_hide_the_stop() -> None:
+    asked = trio.Event()
+
+    async def fails_when_cancelled() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("on the way out")
+
+    async def handler(_request: Request) -> Response:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fails_when_cancelled)
+            nursery.start_soon(trio.sleep_forever)
+            asked.set()
+        raise AssertionError
+
+    async with serving(handler, Limits(grace=SHORT)) as world, world.client() as client:
+        await client.send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        await asked.wait()
+        world.stop()
+        await world.stopped.wait()
+        assert world.errors != []
+
+
+async def test_a_listener_that_is_gone_ends_the_server() -> None:
+    (plain,) = await listen("127.0.0.1", 0)
+    listener = Gone(fileno=plain.detach())
+    listener.setblocking(False)
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True), trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(Server(hello).run, [listener]))
+            async with await trio.open_tcp_stream(*listener.getsockname()):
+                await trio.sleep_forever()
+
+
+class Gone(socket.socket):
+    """A listener whose interface went away under it."""
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+
 async def test_a_taken_port_is_said_with_its_address() -> None:
     (taken,) = await listen("127.0.0.1", 0)
     with taken:

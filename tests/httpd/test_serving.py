@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from p2pmods.httpd import FileBody, Request, Response, ready_made, text
 from tests.httpd.world import HOST, hello, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 
@@ -75,12 +76,35 @@ async def test_a_stream_goes_out_as_it_comes() -> None:
         assert (await client.rest()).endswith(b"\r\n\r\none\ntwo\n")
 
 
-@pytest.mark.parametrize("sendfile", [True, False])
+def no_sendfile(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("p2pmods.httpd.sending.CAN_SENDFILE", False)
+
+
+def no_sendfile_for_this_file(patch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    patch.setattr(os, "sendfile", refuse, raising=False)
+
+
+def neither_sendfile_nor_pread(patch: pytest.MonkeyPatch) -> None:
+    no_sendfile(patch)
+    patch.delattr(os, "pread", raising=False)
+
+
+def as_it_is(_patch: pytest.MonkeyPatch) -> None:
+    pass
+
+
+PLATFORMS = [as_it_is, no_sendfile, no_sendfile_for_this_file, neither_sendfile_nor_pread]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("size", [0, 1, 32 << 10, (32 << 10) + 1, 5_000_000])
 async def test_a_file_arrives_unchanged(
-    size: int, sendfile: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    size: int, platform: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2pmods.httpd.sending.CAN_SENDFILE", sendfile and hasattr(os, "sendfile"))
+    platform(monkeypatch)
     content = os.urandom(size)
     (tmp_path / "file").write_bytes(content)
 
@@ -93,6 +117,7 @@ async def test_a_file_arrives_unchanged(
         if size > 20:
             answer = await client.get("/", "Range: bytes=10-19")
             assert (answer.status, answer.body) == (206, content[10:20])
+            assert (await client.get("/", "Range: bytes=7-")).body == content[7:]
         head = await client.get("/", method="HEAD")
         assert head.headers["content-length"] == str(size)
         assert (await client.get("/", 'If-None-Match: "x"')).status == 304
@@ -113,3 +138,69 @@ async def test_ready_made_answers_come_without_the_handler() -> None:
         assert [(await client.answer()).body for _ in range(4)] == [b"A\n", b"B\n", b"no /c\n", b"A\n"]
         assert world.server.statistics().ready_made == 9
         assert world.server.statistics().handled == 4
+
+
+@pytest.mark.parametrize("kind", ["bytes", "ready", "sendfile", "read", "stream"])
+async def test_a_client_that_reads_late_gets_it_all(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "read":
+        no_sendfile(monkeypatch)
+    content = os.urandom(12_000_000)
+    (tmp_path / "file").write_bytes(content)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 1_000_000):
+            yield content[start : start + 1_000_000]
+
+    async def large(_request: Request) -> Response:
+        if kind == "stream":
+            return Response(200, [], pieces())
+        return Response(200, [], content if kind == "bytes" else FileBody.open(tmp_path / "file"))
+
+    fast = {b"/": ready_made(Response(200, [], content))}.get if kind == "ready" else None
+    async with serving(large, fast=fast) as world, world.client() as client:
+        for _ in range(2):
+            await client.send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert (await client.answer()).body == content
+
+
+async def test_head_of_a_stream_starts_nothing() -> None:
+    closed = trio.Event()
+
+    class Stream:
+        def __aiter__(self) -> Stream:
+            return self
+
+        async def __anext__(self) -> bytes:
+            raise AssertionError("asked for bytes")
+
+        async def aclose(self) -> None:
+            closed.set()
+
+    async def stream(_request: Request) -> Response:
+        return Response(200, [], Stream())
+
+    async with serving(stream) as world, world.client() as client:
+        assert (await client.get("/", method="HEAD")).headers["transfer-encoding"] == "chunked"
+        await closed.wait()
+        assert (await client.get("/", method="HEAD")).status == 200
+
+
+def test_only_bytes_can_be_made_ready() -> None:
+    with pytest.raises(TypeError):
+        ready_made(Response(200, [], FileBody(-1, 0)))
+    assert ready_made(Response(304, [("ETag", '"x"')])) == b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n'
+
+
+async def test_ready_made_bytes_are_what_the_server_itself_would_send() -> None:
+    response = Response(200, [("Content-Type", "text/plain"), ("ETag", '"x"')], b"body")
+
+    async def plain(_request: Request) -> Response:
+        return response
+
+    async with serving(plain) as world, world.client() as client:
+        await client.send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        await client.stream.send_eof()
+        assert await client.rest() == ready_made(response)
