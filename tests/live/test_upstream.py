@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from p2pmods.gomod.goproxy import parse_goproxy
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
@@ -15,20 +16,24 @@ from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.route import Upstream
 from p2pmods.upstream.sink import BytesSink
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 pytestmark = [pytest.mark.live, pytest.mark.go]
 
 TEXT = ModuleVersion("golang.org/x/text", "v0.3.0")
 
 
 @pytest.fixture
-def upstream() -> Upstream:
+async def upstream() -> AsyncIterator[Upstream]:
     go = shutil.which("go")
     if go is None:
         pytest.skip("no go command")
-    goproxy = subprocess.run([go, "env", "GOPROXY"], check=True, capture_output=True, text=True).stdout.strip()
+    goproxy = (await trio.run_process([go, "env", "GOPROXY"], capture_stdout=True)).stdout.decode().strip()
     offline = OfflineState()
     client = ProxyClient(offline)
-    return Upstream(parse_goproxy(goproxy), no_proxy=Patterns(), client=client, vcs=None, offline=offline)
+    yield Upstream(parse_goproxy(goproxy), no_proxy=Patterns(), client=client, vcs=None, offline=offline)
+    await client.aclose()
 
 
 async def test_files_lists_and_the_checksum_database(upstream: Upstream) -> None:
