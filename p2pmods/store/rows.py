@@ -140,6 +140,9 @@ class FileRows:
         sql = f"DELETE FROM files{_WHERE_KEY} AND place = ?"  # noqa: S608 (constants only)
         self._database.write(lambda connection: connection.executemany(sql, keys))
 
+    def forget_module_cache(self) -> None:
+        self._database.write(lambda connection: connection.execute("DELETE FROM files WHERE place = 1"))
+
     def of_path(self, path: str) -> list[tuple[str, str, bool]]:
         """(version, kind, synthesised) of each file of a module path that lies in the store."""
         rows = self._database.read(

@@ -150,6 +150,10 @@ class Store(Ledger):
         """What takes stock of the user's module cache, so that it can be counted, proven and offered."""
         return Scanner(self._core, module_cache)
 
+    def forget_module_cache(self) -> None:
+        """The user turned the module cache off: nothing of it counts any more. Raises StoreError."""
+        self._core.rows.forget_module_cache()
+
     def open_file(self, stored: StoredFile) -> int:
         """A descriptor to read `stored`, which is the caller's to close.
 

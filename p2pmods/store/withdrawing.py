@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.store import fs
 from p2pmods.store.notes import Mark, State
+from p2pmods.store.recovery import unknown_file
 from p2pmods.store.stored import RemoveReport
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class Withdrawer:
             core.generation += 1
             core.marks.add(Mark(module, State.POISONED, key.kind.value, reason, core.clock()))
             for each in _keys(module):
-                row = core.rows.get(each)
-                if row is not None:
-                    core.quarantine(row, f"poisoned: {reason}")
+                found = core.rows.get(each) or unknown_file(core.layout, each, core.clock())
+                if found.path.exists():  # also without a row: file:// readers do not ask the index
+                    core.quarantine(found, f"poisoned: {reason}")
             self._drop_rows(module)
 
     def lift(self, module: ModuleVersion, state: State) -> bool:

@@ -160,6 +160,8 @@ async def test_what_lies_in_the_cache_is_counted_then_verified_then_queued(
     assert store.unproven_by_path() == {WIDGET.path: 1, CASED.path: 2}
     assert scanner.scan().new == 0
     assert await scanner.verify() == 0
+    store.forget_module_cache()
+    assert store.unproven_by_path() == {}
 
 
 async def test_a_file_counts_once_when_it_is_in_both_places(

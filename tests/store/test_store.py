@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.store.conftest import Clock
 
+STRAY = ModuleVersion("example.com/stray", "v1.0.0")
+
 
 def read(store: Store, file: FileKey) -> bytes:
     stored = store.get_nowait(file)
@@ -275,6 +277,11 @@ async def test_a_removed_module_does_not_come_back_by_itself(store: Store, data:
 async def test_nothing_of_a_poisoned_version_is_served(store: Store, data: Path) -> None:
     put_all(store)
     before = store.generation
+    place = store.modules / key("mod", STRAY).url_path
+    place.parent.mkdir(parents=True)
+    place.write_bytes(content_of(key("mod", STRAY)))
+    store.poison(key("zip", STRAY), "a file that the index does not know goes too")
+    assert not place.exists()
     store.poison(key("zip"), "the database says otherwise")
     assert store.generation > before
     for kind in FileKind:
