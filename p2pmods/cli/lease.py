@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LEASES: Final = "leases"
 START_DEADLINE: Final = 60.0  # seconds until `ready`; opening a large store that was damaged rebuilds its index
 STOP_DEADLINE: Final = 15.0
-PATIENCE: Final = 15.0  # seconds for somebody else's node to become ready
+PATIENCE: Final = 30.0  # seconds for somebody else's node to become ready, or to end
 BETWEEN_STARTS: Final = 0.5
 LEFT_BEHIND: Final = 60.0  # seconds after which an unlocked lease is nobody's that is just about to lock it
 BUSY: Final = 75  # exit status of a node whose data directory is in use: EX_TEMPFAIL of sysexits.h
