@@ -91,7 +91,8 @@ class RequestParser:
         self._target = b""
         self._headers: dict[str, str] = {}
         self._fields = 0
-        self._body = b""
+        self._body: list[bytes] = []
+        self._size = 0  # of the body so far
         self._waste = 0  # bytes read without getting on: of an unfinished head, or between pieces of a body
 
     # What httptools calls. None of these raises: httptools would turn it into a parse error.
@@ -132,8 +133,9 @@ class RequestParser:
         self._got_on = True
         self.wants_continue = False
         if self.refusal is None:
-            self._body += part
-            if len(self._body) > self._max_body:
+            self._body.append(part)
+            self._size += len(part)
+            if self._size > self._max_body:
                 self._refuse(413, "request body too large")
 
     def on_message_complete(self) -> None:
@@ -147,7 +149,7 @@ class RequestParser:
                 path=self._path,
                 query=self._query,
                 headers=self._headers,
-                body=bytes(self._body),
+                body=b"".join(self._body),
                 client=self._client,
                 keep_alive=self._keep_alive,
                 http11=self._version == "1.1",

@@ -49,6 +49,17 @@ async def test_a_body_arrives_whole_with_a_length_or_in_chunks() -> None:
         assert (await client.answer()).body == b"abcde"
 
 
+async def test_a_large_body_is_taken_where_the_route_allows_it() -> None:
+    async def size(request: Request) -> Response:
+        return text(200, str(len(request.body)))
+
+    async with serving(size, body_limit=lambda _m, _p: 16 << 20) as world, world.client() as client:
+        await client.send(
+            b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % (16 << 20) + bytes(16 << 20)
+        )
+        assert (await client.answer()).body == b"16777216\n"
+
+
 async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
     async def echo(request: Request) -> Response:
         return Response(200, [], request.body)

@@ -46,7 +46,7 @@ REQUESTS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(REQUESTS, min_size=1, max_size=4).map(b"".join), min_size=1, max_size=6))
 def test_answers_are_the_same_with_and_without_it(writes: list[bytes]) -> None:
     async def answers(fast: bool) -> bytes:
