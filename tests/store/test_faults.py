@@ -303,3 +303,33 @@ async def test_a_disk_that_is_really_full(small_disk: Path, what: str) -> None:
         filler.unlink(missing_ok=True)
     assert put(store, other) == await store.get(other)
     store.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no fsync of a directory")
+@pytest.mark.parametrize("kind", ["mod", "zip"])
+def test_bytes_are_on_the_disk_before_their_name_is_and_the_name_before_it_is_answered(
+    store: Store, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    put(store, key("info"))  # the directories are there
+    events: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        events.append(("sync", os.fstat(descriptor).st_ino))
+
+    def renamed(source: Path, target: Path) -> None:
+        replace(source, target)
+        events.append(("rename", os.lstat(target).st_ino))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    content = content_of(key(kind))
+    if kind == "mod":
+        stored = store.commit(verified(key(kind), content), content)
+    else:
+        with store.temp() as temp:
+            temp.write(content)
+            stored = store.commit(verified(key(kind), content), temp)
+    file, directory = stored.path.stat().st_ino, stored.path.parent.stat().st_ino
+    assert events[:3] == [("sync", file), ("rename", file), ("sync", directory)]
