@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.cli.output import duration, plural, size
 from p2pmods.errors import printable
+from p2pmods.gomod.module import FileKind
 
 if TYPE_CHECKING:
     from p2pmods.cli.client import RunningNode
@@ -18,6 +19,7 @@ _NAMES: Final = (
     (("upstream",), "upstream"),
     (("vcs",), "version control"),
 )
+_FILE_ENDINGS: Final = tuple(f".{kind.value}" for kind in FileKind)
 MAX_ASKED: Final = 3  # sources named for a missing module
 
 
@@ -58,7 +60,9 @@ def summary(report: dict[str, Any]) -> str:
 
 def missing_text(missing: list[dict[str, Any]]) -> str:
     """Which file is missing and who was asked for it; the first one, and how many more."""
-    first = missing[0]
+    files = [one for one in missing if one["name"].endswith(_FILE_ENDINGS)]
+    # `go get a/b/c` also probes a/b and a: the longest name is the one that was meant.
+    first = files[0] if files else max(missing, key=lambda one: len(one["name"]))
     asked = [f"{printable(source)}: {printable(reason)}" for source, reason in first["tried"]]
     more = [f"{len(asked) - MAX_ASKED} more"] if len(asked) > MAX_ASKED else []
     who = f" (asked {'; '.join(asked[:MAX_ASKED] + more)})" if asked else ""
