@@ -44,7 +44,10 @@ MAX_HEADS: Final = 1024  # of H that are listed; the tiles of all others stay, s
 MAX_HEADS_FILE: Final = 16 << 20
 MAX_UNSAVED: Final = 32 << 20  # bytes kept in memory while the disk takes none
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]*(/[A-Za-z0-9_~-][A-Za-z0-9.:_~-]*)*", re.ASCII)
+# A host, perhaps with a port, and perhaps a path, as cmd/go demands. No single letter before a colon: a drive.
+_NAME: Final = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]+(?::[0-9]+)?)?(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,13 +113,13 @@ class ForkableLog:
 
     def fork(self, at: int | None = None) -> ForkableLog:
         """Another log with the same key whose first `at` records are ours, and whose next ones are its own."""
+        size = self.size if at is None else at
         other = ForkableLog(self.name)
         other._signer = other._signing = self._signer
         other._forks = self._forks + 1
-        for module_name, number in self._ids.items():
-            if number < (self.size if at is None else at):
-                other._ids[module_name] = number
-                other._append(self._texts[number])
+        other._levels = [hashes[: (size >> level) * HASH_SIZE] for level, hashes in enumerate(self._levels)]
+        other._texts = self._texts[:size]
+        other._ids = {name: number for name, number in self._ids.items() if number < size}
         return other
 
     def roll_back(self, size: int | None) -> None:
