@@ -15,7 +15,7 @@ from p2pmods.errors import HashMismatch
 from p2pmods.gomod.module import FileKey, FileKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from p2pmods.fetch.outcome import FetchFailed, Served
     from p2pmods.gomod.gosum import GoSum
@@ -99,12 +99,12 @@ class Access:
 class Tokens:
     """All path tokens in force: of `run` sessions, of a strict set-up, and the one that opens a remote address."""
 
-    def __init__(self, *, setup: Iterable[str] = (), api: str | None, monotonic: Callable[[], float]) -> None:
+    def __init__(self, *, setup: Callable[[], str | None], api: str | None, monotonic: Callable[[], float]) -> None:
+        """`setup` gives the token of the strict set-up that is in force now, if any."""
         self._monotonic = monotonic
+        self._setup = setup
         self._sessions: dict[str, Access] = {}
-        self._fixed: dict[str, Access] = {token: Access(strict=True) for token in setup}
-        if api is not None:
-            self._fixed[api] = Access()
+        self._fixed: dict[str, Access] = {} if api is None else {api: Access()}
         self.is_required = api is not None
 
     def open(self, pins: GoSum | None, origin: str) -> Session:
@@ -129,4 +129,7 @@ class Tokens:
         for token, access in (*self._sessions.items(), *self._fixed.items()):
             if hmac.compare_digest(token.encode(), first.encode()):
                 return access
+        setup = self._setup()
+        if setup is not None and hmac.compare_digest(setup.encode(), first.encode()):
+            return Access(strict=True)
         return None

@@ -89,10 +89,11 @@ class Fetcher:
 
     async def _fetch(self, key: FileKey, only_held: bool) -> Served:
         tried: list[SourceError] = []
-        try:
-            return await self._from_module_cache(key)
-        except SourceError as error:
-            tried.append(error)
+        if self._module_cache is not None:
+            try:
+                return await self._from_module_cache(key, self._module_cache)
+            except SourceError as error:
+                tried.append(error)
         if only_held:
             tried.append(Unavailable("store", "not held, and the request asks for nothing else"))
         else:
@@ -104,12 +105,11 @@ class Fetcher:
             return _synthesised(key)
         raise self._failed(key, tried)
 
-    async def _from_module_cache(self, key: FileKey) -> Served:
-        path = None if self._module_cache is None else self._module_cache.find(key)
+    async def _from_module_cache(self, key: FileKey, module_cache: ModuleCache) -> Served:
+        path = module_cache.find(key)
         if path is None:
             raise NotFound(MODULE_CACHE, "not there")
-        assert self._module_cache is not None
-        source = Source(SourceKind.MODULE_CACHE, str(self._module_cache.directory), self._clock())
+        source = Source(SourceKind.MODULE_CACHE, str(module_cache.directory), self._clock())
         return await self._intake.take_external(key, path, source)
 
     async def _from_upstream(self, key: FileKey) -> Served:

@@ -106,7 +106,8 @@ def error_detail(content_type: str, body: bytes) -> str:
 def check_start(source: str, want: Want, start: bytes) -> None:
     """Raise when a 200's body, of which `start` has come so far, cannot be what was asked for."""
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"<"):  # none of the protocol's texts, and no zip, begins so
+    # None of the protocol's texts, and no zip, begins with "<"; but the hashes of a tile may.
+    if text[:9].lower().startswith((b"<!doctype", b"<html")) or (text.startswith(b"<") and want is not Want.SUMDB):
         raise Unreachable(source, _WEB_PAGE, status=200)
     if want is Want.ZIP and not b"PK".startswith(start[:2]):
         raise UpstreamUnavailable(source, "answered 200 with something that is no zip", status=200)

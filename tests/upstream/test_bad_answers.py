@@ -9,6 +9,7 @@ import pytest
 
 from p2pmods.errors import NotFound, Refused, SourceError, Unavailable
 from p2pmods.testing import upstream_faults as faults
+from p2pmods.upstream.answer import check_start
 from p2pmods.upstream.failure import Unreachable
 from p2pmods.upstream.limits import Want
 from p2pmods.upstream.sink import BytesSink
@@ -265,3 +266,17 @@ async def test_what_is_not_http_is_unavailable(fake: FakeUpstream, client: Proxy
 
 def replace_answer(exchange: faults.Exchange, answer: faults.Answer) -> faults.Exchange:
     return replace(exchange, answer=answer)
+
+
+@pytest.mark.parametrize("start", [b"<\x00hashes", b" \n<\x17", b"\xef\xbb\xbf<p"])
+def test_the_hashes_of_a_tile_may_begin_like_a_web_page(start: bytes) -> None:
+    check_start("upstream", Want.SUMDB, start)
+    with pytest.raises(Unreachable):
+        check_start("upstream", Want.MOD, start)
+
+
+@pytest.mark.parametrize("want", list(Want))
+def test_a_web_page_is_noticed_whatever_was_asked_for(want: Want) -> None:
+    for page in (b"<!DOCTYPE html><title>Log in", b"\r\n<html>", b"<HTML lang=en>"):
+        with pytest.raises(Unreachable):
+            check_start("upstream", want, page)

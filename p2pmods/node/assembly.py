@@ -1,14 +1,12 @@
-"""One node: builds every part from the settings, and owns their lifetimes."""
+"""Every part of one node, wired together from the settings."""
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import time
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
@@ -19,6 +17,8 @@ from p2pmods.api.control import ControlApi
 from p2pmods.api.download import Download
 from p2pmods.api.metrics import Metrics
 from p2pmods.api.sessions import Tokens
+from p2pmods.config.setup_record import read_setup_record
+from p2pmods.errors import UserError
 from p2pmods.fetch.alarms import Alarms, Receivers
 from p2pmods.fetch.checksum_database import DatabaseChecksums
 from p2pmods.fetch.checksums import NoChecksums
@@ -35,9 +35,9 @@ from p2pmods.httpd.guard import allowed_hosts
 from p2pmods.httpd.listening import listen, url_of
 from p2pmods.httpd.server import Server
 from p2pmods.identity.key import node_id
+from p2pmods.node.nodefile import NodeFile, remove_node_file, write_node_file
 from p2pmods.store.identity_file import load_or_create
 from p2pmods.store.modcache import ModuleCache
-from p2pmods.store.store import Store
 from p2pmods.upstream.offline import OfflineState
 from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.route import Upstream
@@ -45,16 +45,15 @@ from p2pmods.upstream.vcs import VersionControl
 from p2pmods.upstream.vcs_hosts import HostRule
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from p2pmods.config import Config
     from p2pmods.fetch.checksums import Checksums
     from p2pmods.httpd.message import Request
+    from p2pmods.store.store import Store
 
 log = structlog.get_logger()
-
-NODE_FILE: Final = "node.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,43 +70,7 @@ class Node:
     duties: Duties
 
 
-async def run_node(
-    config: Config,
-    *,
-    environ: Mapping[str, str] | None = None,
-    task_status: trio.TaskStatus[Node] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Run a node until cancelled; started with the Node once it answers and node.json is written.
-
-    Raises StoreError and CannotListen, which say the cure.
-    """
-    environ = os.environ if environ is None else environ
-    store = await trio.to_thread.run_sync(Store.open, config.data)
-    try:
-        async with trio.open_nursery() as nursery, _background(nursery) as background:
-            await _Builder(config, store, environ, background).serve(task_status)
-    finally:
-        store.close()
-
-
-@asynccontextmanager
-async def _background(nursery: trio.Nursery) -> AsyncIterator[trio.Nursery]:
-    """A nursery for shared fetches that outlives the server, so that answers under way are not cut off."""
-    background: trio.Nursery = await nursery.start(_hold)
-    try:
-        yield background
-    finally:
-        background.cancel_scope.cancel()
-
-
-async def _hold(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
-    async with trio.open_nursery() as background:
-        background.cancel_scope.shield = True
-        task_status.started(background)
-        await trio.sleep_forever()
-
-
-class _Builder:
+class Assembly:
     """Wires one node together, from the store upwards."""
 
     def __init__(self, config: Config, store: Store, environ: Mapping[str, str], background: trio.Nursery) -> None:
@@ -172,7 +135,7 @@ class _Builder:
         self._url = url_of(listeners[0])
         port = listeners[0].getsockname()[1]
         tokens = Tokens(
-            setup=[config.setup_token] if config.setup_token else [],
+            setup=partial(_setup_token, config.data),
             api=None if config.listen.is_loopback else config.api_token,
             monotonic=time.monotonic,
         )
@@ -194,11 +157,10 @@ class _Builder:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(server.run, listeners)
-                self._write_node_file()
+                write_node_file(config.data, NodeFile(self._url, self._node_id, self._secret))
                 task_status.started(node)
         finally:
-            with suppress(OSError):
-                (config.data / NODE_FILE).unlink()
+            remove_node_file(config.data)
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
                 await self._client.aclose()
 
@@ -260,23 +222,14 @@ class _Builder:
             "uptime_s": round(time.monotonic() - self._started, 3),
         }
 
-    def _write_node_file(self) -> None:
-        """node.json (0600): where this node is and the token of its control API, while it runs."""
-        path: Path = self._config.data / NODE_FILE
-        facts = {
-            "pid": os.getpid(),
-            "api": self._url,
-            "peer": None,
-            "node_id": self._node_id,
-            "token": self._secret,
-        }
-        temporary = path.with_suffix(f".{os.getpid()}")
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(facts, file)
-        temporary.replace(path)
+
+def _setup_token(data: Path) -> str | None:
+    """Read anew each time: `setup --strict` may come while the node runs."""
+    try:
+        record = read_setup_record(data)
+    except UserError:
+        return None
+    return record.token if record else None
 
 
 def _version_control(config: Config, offline: OfflineState, environ: Mapping[str, str]) -> VersionControl | None:
