@@ -43,7 +43,10 @@ class Connection:
         return self._waiting and self._parser.idle
 
     def expire(self) -> None:
-        """Ends the connection if it waits for the client; while a handler runs, nothing happens."""
+        """Ends the connection if it waits for its client.
+
+        While a handler runs nothing happens: it may take its time, the deadlines of fetching are its own.
+        """
         trio.lowlevel.notify_closing(self._sock)
 
     async def run(self) -> None:
@@ -140,7 +143,6 @@ class Connection:
 
     async def _answer(self, request: Request) -> None:
         self._stage = None
-        self.deadline = math.inf  # a handler may take its time: deadlines of fetching are its own
         response = await self._server.respond(request)
         keep = request.keep_alive and not self._server.stopping
         keep &= request.http11 or not isinstance(response.body, AsyncIterator)

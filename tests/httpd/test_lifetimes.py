@@ -49,6 +49,16 @@ async def test_a_body_must_arrive_in_time() -> None:
         assert await client.rest() == b""
 
 
+async def test_a_handler_may_take_longer_than_any_client() -> None:
+    async def slow(request: Request) -> Response:
+        await trio.sleep(5 * SHORT)
+        return await hello(request)
+
+    limits = Limits(head_timeout=SHORT, idle_timeout=SHORT, body_timeout=SHORT, stall_timeout=SHORT)
+    async with serving(slow, limits) as world, world.client() as client:
+        assert (await client.get("/")).status == 200
+
+
 async def test_an_idle_connection_is_closed_without_a_word() -> None:
     async with serving(hello, Limits(idle_timeout=SHORT)) as world, world.client() as client:
         assert (await client.get("/")).status == 200
