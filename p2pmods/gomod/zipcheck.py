@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from p2pmods.errors import InvalidPath, InvalidVersion, ZipRefused, printable
 from p2pmods.gomod.h1 import hash1
+from p2pmods.gomod.inflate import EXACT, Inflater
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.gomod.zipcontent import PackedReader, read_entry
 from p2pmods.gomod.zipdirectory import MAX_ZIP, parse_entries, read_directory
@@ -33,11 +34,15 @@ class ZipSummary:
     unpacked: int
 
 
-def check_module_zip(module: ModuleVersion | None, size: int, pread: Callable[[int, int], bytes]) -> ZipSummary:
+def check_module_zip(
+    module: ModuleVersion | None, size: int, pread: Callable[[int, int], bytes], *, inflater: Inflater = EXACT
+) -> ZipSummary:
     """Read the zip of `size` bytes behind `pread(offset, length)`; raises ZipRefused with the reason.
 
-    Without a module, the first entry's name says which one it is. The reads are at most 16 MiB long (the directory)
-    and else 256 KiB; errors of `pread` pass through.
+    `inflater` FAST is for a file that go itself would have been given, had we not been here (see inflate.py).
+
+    Without a module, the first entry's name says which one it is. No read is longer than 8 MiB, and but for the
+    directory they are 256 KiB and in order. Errors of `pread` pass through.
     """
     directory = read_directory(size, pread)
     names, headers, sizes = parse_entries(directory)
@@ -46,7 +51,7 @@ def check_module_zip(module: ModuleVersion | None, size: int, pread: Callable[[i
     prefix = _prefix(names[0]) if module is None else f"{module}/".encode()
     _check_names(prefix, names)
     unpacked = _check_sizes(prefix, names, sizes)
-    reader = PackedReader(pread, directory.offset)
+    reader = PackedReader(pread, directory.offset, inflater)
     digests = [read_entry(reader, name, header) for name, header in zip(names, headers, strict=True)]
     if reader.at != directory.offset:
         raise ZipRefused("bytes between the last entry and the directory")

@@ -7,7 +7,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from p2pmods.errors import ZipRefused, printable
-from p2pmods.gomod import inflate
+from p2pmods.gomod.inflate import Inflater, crc32
 from p2pmods.gomod.zipdirectory import FLAG_DESCRIPTOR, STORED, check_extra, read_exact
 
 if TYPE_CHECKING:
@@ -30,14 +30,15 @@ _WRONG_LENGTH = "deflate data of another length than its header says"
 class PackedReader:
     """The bytes before the directory, read in order and once; `sha256` has seen all that was read."""
 
-    __slots__ = ("_end", "_pread", "_window_at", "at", "sha256", "window")
+    __slots__ = ("_end", "_pread", "_window_at", "at", "inflater", "sha256", "window")
 
-    def __init__(self, pread: Callable[[int, int], bytes], end: int) -> None:
+    def __init__(self, pread: Callable[[int, int], bytes], end: int, inflater: Inflater) -> None:
         self._pread = pread
         self._end = end
         self._window_at = 0  # the offset of the window's first byte
         self.window = b""
         self.at = 0  # the offset of the next byte
+        self.inflater = inflater
         self.sha256 = hashlib.sha256()
 
     def take(self, length: int) -> int:
@@ -75,8 +76,8 @@ def read_entry(reader: PackedReader, name: bytes, header: bytes) -> bytes:
         digest, got = _read_stored(reader, name, packed, size)
     elif packed <= STEP and size <= PIECE:
         start = reader.take(packed)
-        content = _inflate(memoryview(reader.window)[start : start + packed], name, size)
-        digest, got = hashlib.sha256(content).digest(), inflate.crc32(content, 0)
+        content = _inflate(reader, memoryview(reader.window)[start : start + packed], name, size)
+        digest, got = hashlib.sha256(content).digest(), crc32(content, 0)
     else:
         digest, got = _inflate_in_pieces(reader, name, packed, size)
     if got != crc:
@@ -114,17 +115,17 @@ def _read_stored(reader: PackedReader, name: bytes, packed: int, size: int) -> t
         start = reader.take(length)
         content = reader.window[start : start + length]
         sha256.update(content)
-        crc = inflate.crc32(content, crc)
+        crc = crc32(content, crc)
         size -= length
     return sha256.digest(), crc
 
 
-def _inflate(data: memoryview, name: bytes, size: int) -> bytes:
-    stream = inflate.decompressor()
+def _inflate(reader: PackedReader, data: memoryview, name: bytes, size: int) -> bytes:
+    stream = reader.inflater.start()
     try:
         # One byte more than it may be, so that the stream can come to its end; 0 would mean without a cap.
         content = stream.decompress(data, size + 1)
-    except inflate.InflateError as error:
+    except reader.inflater.error as error:
         raise _refused(name, f"malformed deflate data ({error})") from error
     if len(content) != size or not stream.eof or stream.unused_data:
         raise _refused(name, _WRONG_LENGTH)
@@ -132,7 +133,7 @@ def _inflate(data: memoryview, name: bytes, size: int) -> bytes:
 
 
 def _inflate_in_pieces(reader: PackedReader, name: bytes, packed: int, size: int) -> tuple[bytes, int]:
-    stream = inflate.decompressor()
+    stream = reader.inflater.start()
     sha256 = hashlib.sha256()
     crc = 0
     data = b""
@@ -144,10 +145,10 @@ def _inflate_in_pieces(reader: PackedReader, name: bytes, packed: int, size: int
             packed -= length
         try:
             content = stream.decompress(data, min(size + 1, PIECE))
-        except inflate.InflateError as error:
+        except reader.inflater.error as error:
             raise _refused(name, f"malformed deflate data ({error})") from error
         sha256.update(content)
-        crc = inflate.crc32(content, crc)
+        crc = crc32(content, crc)
         size -= len(content)
         # With nothing left to feed there may still be output held back, so only a call without effect is the end.
         if not content and len(stream.unconsumed_tail) == len(data):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_ZIP = 500 << 20  # bytes of the zip itself; x/mod/zip.MaxZipFile
 MAX_ENTRIES = 1 << 17  # our own: a toolchain has 15,000
 MAX_DIRECTORY = 16 << 20  # bytes; our own: it is held in memory as a whole
+MAX_READ = 8 << 20  # bytes read at once
 
 # signature, disk, disk of the directory, entries on this disk, entries, size, offset, comment length
 _END = Struct("<IHHHHIIH")
@@ -94,7 +95,8 @@ def read_directory(size: int, pread: PRead) -> Directory:
         raise ZipRefused(f"{entries} entries, more than {MAX_ENTRIES}")
     if length > MAX_DIRECTORY:
         raise ZipRefused(f"a directory of {length} bytes, more than {MAX_DIRECTORY}")
-    return Directory(offset, read_exact(pread, offset, length), entries, end)
+    data = b"".join(read_exact(pread, offset + at, min(MAX_READ, length - at)) for at in range(0, length, MAX_READ))
+    return Directory(offset, data, entries, end)
 
 
 def _read_zip64(

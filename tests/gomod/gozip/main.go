@@ -2,18 +2,29 @@
 // dirhash.HashZip computes, and the tree that x/mod/zip.Unzip extracts, or why they refuse it.
 //
 //	go run . DIRECTORY MODULE VERSION >verdicts.json
+//
+// With "folds" alone: every code point that folds to others, and the smallest of those, as pairs in one list.
+//
+//	go run . folds >folds.json
+//
+// With "create" alone: a small module zip as x/mod/zip.Create writes it.
+//
+//	go run . create >created.zip
 package main
 
 import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"log"
 	"os"
 	"path/filepath"
 	"sort"
 	"strings"
+	"time"
+	"unicode"
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/dirhash"
@@ -28,6 +39,14 @@ type verdict struct {
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "folds" {
+		printFolds()
+		return
+	}
+	if len(os.Args) == 2 && os.Args[1] == "create" {
+		create()
+		return
+	}
 	if len(os.Args) != 4 {
 		log.Fatal("usage: gozip DIRECTORY MODULE VERSION")
 	}
@@ -44,6 +63,55 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf("%s\n", out)
+}
+
+func printFolds() {
+	folds := []rune{}
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		if unicode.SimpleFold(r) != r {
+			folds = append(folds, r, least)
+		}
+	}
+	out, err := json.Marshal(folds)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", out)
+}
+
+// A memFile is a file of the module that create zips.
+type memFile struct {
+	name    string
+	content string
+}
+
+func (f memFile) Path() string                { return f.name }
+func (f memFile) Lstat() (os.FileInfo, error) { return f, nil }
+func (f memFile) Open() (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(f.content)), nil
+}
+func (f memFile) Name() string       { return filepath.Base(f.name) }
+func (f memFile) Size() int64        { return int64(len(f.content)) }
+func (f memFile) Mode() os.FileMode  { return 0644 }
+func (f memFile) ModTime() time.Time { return time.Now() }
+func (f memFile) IsDir() bool        { return false }
+func (f memFile) Sys() any           { return nil }
+
+func create() {
+	files := []zip.File{
+		memFile{"go.mod", "module example.com/m\n"},
+		memFile{"sub/a.go", strings.Repeat("package sub\n", 100)},
+		memFile{"empty", ""},
+		memFile{"größe.go", "package m\n"},
+		memFile{"backup~", "x"},
+	}
+	if err := zip.Create(os.Stdout, module.Version{Path: "example.com/m", Version: "v1.0.0"}, files); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func judge(name string, mod module.Version) (v verdict) {

@@ -80,6 +80,11 @@ def contents() -> Iterator[Case]:
     yield Case("content-longer-than-size", craft_zip(lies), length)
     lies = [Crafted(PREFIX + b"a.go", GOOD + EVIL, raw=packed)]
     yield Case("content-shorter-than-size", craft_zip(lies), length)
+    # A set of Huffman codes with codes left over: some inflaters take it and read "uuu", Go and zlib do not.
+    incomplete = bytes.fromhex("0d000104000004") + bytes(14) + b"\x04" + bytes(15) + bytes.fromhex("200080")
+    yield Case(
+        "deflate-incomplete-codes", craft_zip([Crafted(PREFIX + b"a.go", b"uuu", raw=incomplete)]), "malformed"
+    )
     bomb = Crafted(PREFIX + b"a.go", GOOD, raw=deflate(bytes(64 * MIB)))
     yield Case("bomb-behind-a-small-size", craft_zip([bomb]), length)
     stored = Crafted(PREFIX + b"a.go", GOOD, method=0, raw=GOOD + b"more")

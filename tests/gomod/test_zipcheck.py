@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import hashlib
+import importlib
+import random
+import sys
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pmods.errors import ZipRefused
+from p2pmods.gomod import inflate, zipcontent, zipdirectory
+from p2pmods.gomod.inflate import EXACT, FAST, Inflater
+from p2pmods.gomod.module import ModuleVersion
+from p2pmods.gomod.zipcheck import ZipSummary, check_module_zip
+from p2pmods.testing.modzips import Crafted, craft_zip, make_module_zip
+from tests.gomod.zipcorpus import MODULE, corpus
+
+NOISE = random.Random(1).randbytes(300_000)
+FILES = {
+    "go.mod": b"module example.com/m\n",
+    "empty": b"",
+    "a.go": b"package m\n" * 5000,
+    "noise": NOISE,
+    "both": NOISE[:90_000] + bytes(700_000) + NOISE[:500],
+}
+ZIP = make_module_zip(MODULE, FILES)
+
+
+def check(data: bytes, module: ModuleVersion | None = MODULE, inflater: Inflater = EXACT) -> ZipSummary:
+    return check_module_zip(
+        module, len(data), lambda offset, length: data[offset : offset + length], inflater=inflater
+    )
+
+
+def test_the_summary_says_what_was_read() -> None:
+    summary = check(ZIP)
+    assert summary.sha256 == hashlib.sha256(ZIP).hexdigest()
+    assert summary.files == len(FILES)
+    assert summary.unpacked == sum(map(len, FILES.values()))
+
+
+def test_without_a_module_the_first_name_tells_it() -> None:
+    assert check(ZIP, None) == check(ZIP)
+    for name in (
+        b"a.go",
+        b"example.com/m/a.go",
+        b"example.com/m@v1.0.0",
+        b"example.com/m@v2.0.0/a.go",
+        b"\xff@v1.0.0/a",
+    ):
+        with pytest.raises(ZipRefused, match="not below a module's path@version/"):
+            check(craft_zip([Crafted(name)]), None)
+
+
+def test_another_module_is_refused() -> None:
+    with pytest.raises(ZipRefused, match=r"not below example.com/m@v1\.0\.1/"):
+        check(ZIP, ModuleVersion("example.com/m", "v1.0.1"))
+
+
+@pytest.mark.parametrize("inflater", [EXACT, FAST], ids=["exact", "fast"])
+@pytest.mark.parametrize(("step", "piece"), [(1, 1 << 18), (7, 1000), (100, 1), (1 << 16, 4096), (1 << 16, 1 << 16)])
+def test_the_size_of_the_steps_changes_nothing(
+    inflater: Inflater, step: int, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_module_zip(MODULE, {name: content[:20_000] for name, content in FILES.items()})
+    whole = check(data)
+    monkeypatch.setattr(zipcontent, "WINDOW", 1 << 17)
+    monkeypatch.setattr(zipcontent, "STEP", step)
+    monkeypatch.setattr(zipcontent, "PIECE", piece)
+    assert check(data, inflater=inflater) == whole
+
+
+def test_every_byte_before_the_directory_is_read_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipdirectory, "MAX_READ", 100)
+    reads: list[tuple[int, int]] = []
+
+    def pread(offset: int, length: int) -> bytes:
+        reads.append((offset, length))
+        return ZIP[offset : offset + length]
+
+    check_module_zip(MODULE, len(ZIP), pread)
+    directory = ZIP.index(b"PK\x01\x02")
+    before = [read for read in reads if read[0] < directory]
+    assert before == sorted(before)
+    assert [offset for offset, _ in before] == [0, *(offset + length for offset, length in before[:-1])]
+    assert sum(length for _, length in before) == directory
+    assert max(length for offset, length in reads if directory <= offset < len(ZIP) - 42) <= 100
+
+
+def test_memory_does_not_grow_with_the_zip() -> None:
+    size = 400 << 20
+    content = Crafted(b"example.com/m@v1.0.0/a", method=0, streamed=False)
+    crc = 0
+    for _ in range(size >> 20):
+        crc = zlib.crc32(bytes(1 << 20), crc)
+    fields: dict[str, int | bytes] = {"crc": crc, "packed": size, "size": size}
+    framed = craft_zip([Crafted(content.name, method=0, streamed=False, local=fields, central=fields)])
+    start = framed.index(b"PK\x01\x02")
+    head, directory = framed[:start], framed[start:-6] + (start + size).to_bytes(4, "little") + bytes(2)
+
+    def pread(offset: int, length: int) -> bytes:
+        """A zip of one stored file of zeros, that was never made."""
+        if offset >= start + size:
+            return directory[offset - start - size :][:length]
+        return head[offset : offset + length].ljust(min(length, start + size - offset), b"\0")
+
+    tracemalloc.start()
+    try:
+        check_module_zip(MODULE, start + size + len(directory), pread)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_a_bomb_is_not_inflated_beyond_what_its_header_says() -> None:
+    data = corpus()["bomb-behind-a-small-size"].data
+    tracemalloc.start()
+    try:
+        with pytest.raises(ZipRefused):
+            check(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("intact", [0, 1, 2], ids=["end record", "directory", "contents"])
+def test_a_file_that_is_cut_while_it_is_read_is_refused(intact: int) -> None:
+    reads = 0
+
+    def pread(offset: int, length: int) -> bytes:
+        nonlocal reads
+        reads += 1
+        return ZIP[: len(ZIP) if reads <= intact else 100][offset : offset + length]
+
+    with pytest.raises(ZipRefused, match="truncated"):
+        check_module_zip(MODULE, len(ZIP), pread)
+
+
+def test_errors_of_the_disk_pass_through() -> None:
+    def pread(offset: int, length: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        check_module_zip(MODULE, len(ZIP), pread)
+
+
+def test_sizes_are_refused_before_anything_is_read() -> None:
+    def pread(offset: int, length: int) -> bytes:
+        raise AssertionError
+
+    with pytest.raises(ZipRefused, match="more than the"):
+        check_module_zip(MODULE, (500 << 20) + 1, pread)
+
+
+def test_more_entries_or_a_longer_directory_than_we_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipdirectory, "MAX_ENTRIES", 4)
+    with pytest.raises(ZipRefused, match="5 entries, more than 4"):
+        check(ZIP)
+    monkeypatch.setattr(zipdirectory, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(zipdirectory, "MAX_DIRECTORY", 100)
+    with pytest.raises(ZipRefused, match="a directory of"):
+        check(ZIP)
+
+
+SMALL = make_module_zip(MODULE, {"go.mod": b"module example.com/m\n", "b/a.go": b"package b\n" * 9, "n": NOISE[:40]})
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(1, 255)), min_size=1, max_size=4))
+def test_flipped_bits_are_refused_or_change_nothing_that_counts(flips: list[tuple[int, int]]) -> None:
+    data = bytearray(SMALL)
+    for at, mask in flips:
+        data[at] ^= mask
+    for inflater in (EXACT, FAST):
+        try:
+            summary = check(bytes(data), inflater=inflater)
+        except ZipRefused:
+            continue
+        assert summary.h1 == check(SMALL).h1
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, len(SMALL)), st.integers(0, len(SMALL)), st.binary(max_size=60))
+def test_cut_and_spliced_zips_are_refused(start: int, end: int, between: bytes) -> None:
+    data = SMALL[:start] + between + SMALL[end:]
+    if data != SMALL:
+        with pytest.raises(ZipRefused):
+            check(data)
+
+
+@given(st.binary(max_size=200))
+def test_nonsense_is_refused(data: bytes) -> None:
+    for whole in (data, data + SMALL[-22:], SMALL[:-22] + data + SMALL[-22:] if data else b""):
+        with pytest.raises(ZipRefused):
+            check(whole)
+
+
+def test_without_isal_zlib_does_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "isal", None)
+    try:
+        alone = importlib.reload(inflate)
+        assert alone.FAST is alone.EXACT
+        monkeypatch.setattr(zipcontent, "crc32", alone.crc32)
+        assert check(ZIP, inflater=alone.FAST) == check(ZIP)
+    finally:
+        monkeypatch.undo()
+        importlib.reload(inflate)
