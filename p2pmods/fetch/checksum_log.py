@@ -106,11 +106,17 @@ class CheckedLog:
             self._edge = proven
 
     def compare(self, head: Head) -> None:
-        """Freeze when `head` and a known one of the same size differ; says nothing about other sizes."""
+        """Freeze when `head` contradicts what is held; of a head that the held tiles cannot judge it says nothing."""
         ours = self._heads.get(head.size)
         if ours is not None and ours.tree != head.tree:
             reason = f"two signed trees of size {head.size} with different roots"
             raise self._freeze(SumdbSecurityError(self.name, ours.note, head.note, reason), {})
+        current = self.head
+        if ours is None and current is not None and 0 < head.size < current.size:
+            tiles = {tile: self.held_tile(tile.position) for tile in chain(head.size, current.size)}
+            held = {tile: data for tile, data in tiles.items() if data is not None}
+            if len(held) == len(tiles):
+                self._check_contains(current, head, held)
 
     def refuse_when_frozen(self) -> None:
         if self.alarm is not None:
@@ -191,19 +197,22 @@ class CheckedLog:
         self.compare(head)
         if head.size in self._heads or not head.size:
             return
-        positions = [tile.position for tile in chain(head.size, current.size)]
-        if here and any(self.held_tile(position) is None for position in positions):
+        wanted = chain(head.size, current.size)
+        if here and any(self.held_tile(tile.position) is None for tile in wanted):
             raise Unavailable(self.name, f"the tiles that join the trees of size {head.size} and {current.size}")
-        tiles = {position: await self.tile(position) for position in reversed(positions)}
-        try:
-            check_contains(self.name, current, head, tiles)
-        except SumdbSecurityError as error:
-            evidence = {tile: tiles[tile.position] for tile in chain(head.size, current.size)}
-            raise self._freeze(error, evidence) from None
-        edge = {tile: tiles[tile.position][: tile.size] for tile in right_edge(head.size)}
+        tiles = {tile: await self.tile(tile.position) for tile in reversed(wanted)}
+        self._check_contains(current, head, tiles)
+        held = {tile.position: data for tile, data in tiles.items()}
+        edge = {tile: held[tile.position][: tile.size] for tile in right_edge(head.size)}
         heads = sorted([*self._heads.values(), head], key=lambda head: head.size)
         await self._write(lambda: self._commit(edge, heads))
         self._heads[head.size] = head
+
+    def _check_contains(self, newer: Head, older: Head, tiles: Mapping[Tile, bytes]) -> None:
+        try:
+            check_contains(self.name, newer, older, {tile.position: data for tile, data in tiles.items()})
+        except SumdbSecurityError as error:
+            raise self._freeze(error, tiles) from None
 
     def _commit(self, tiles: Mapping[Tile, bytes], heads: Sequence[Head]) -> None:
         """Tiles first, then the heads: that file is the commit point."""

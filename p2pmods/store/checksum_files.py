@@ -71,7 +71,7 @@ class ChecksumFiles(SumdbDirectory):
         self._temporary = data / "tmp"
         self._clock = clock
         self._counter = itertools.count()
-        self._writing = threading.Lock()
+        self._waiting = threading.Lock()
         self._unsaved: dict[Path, bytes] = {}
         self.problem: str | None = None
 
@@ -121,7 +121,10 @@ class ChecksumFiles(SumdbDirectory):
             return Alarm("frozen before; the details are no longer readable", 0.0, ())
 
     def freeze(self, error: SumdbSecurityError, tiles: Mapping[Tile, bytes]) -> Alarm:
-        """Keep both notes and the tiles that show the contradiction as evidence, then the alarm itself."""
+        """Keep both notes and the tiles that show the contradiction as evidence, then the alarm itself.
+
+        The first alarm stays. It is returned even when the disk takes nothing.
+        """
         stem = "sumdb-" + hashlib.sha256(error.ours + b"\0" + error.theirs).hexdigest()[:16]
         tiles_json = json.dumps({tile.path: data.hex() for tile, data in sorted(tiles.items())}, indent=1)
         evidence = {
@@ -131,13 +134,16 @@ class ChecksumFiles(SumdbDirectory):
             f"{stem}-reason.txt": f"{error}\n".encode(),
         }
         # Evidence is append-only: what was kept about this very pair stays as it was.
-        self._save({self._evidence / n: data for n, data in evidence.items() if not (self._evidence / n).exists()})
+        new = {self._evidence / n: data for n, data in evidence.items() if not (self._evidence / n).exists()}
+        with contextlib.suppress(StoreError):
+            self._save(new)
         known = self.load_alarm()
         if known is not None:
             return known
         alarm = Alarm(error.reason, self._clock(), tuple(evidence))
         state = {"reason": alarm.reason, "at": alarm.at, "evidence": alarm.evidence}
-        self._save({self._private / "frozen.json": json.dumps(state, indent=1).encode()})
+        with contextlib.suppress(StoreError):
+            self._save({self._private / "frozen.json": json.dumps(state, indent=1).encode()})
         return alarm
 
     def flush(self) -> None:
@@ -156,23 +162,31 @@ class ChecksumFiles(SumdbDirectory):
 
     def _save(self, files: Mapping[Path, bytes]) -> None:
         """Write in order; from the first failure on, everything waits in memory. StoreError when that is full."""
-        with self._writing:
-            for path, data in files.items():
+        left = dict(files)
+        # As long as nothing waits, threads write side by side: what a file needs was saved before it was asked for.
+        if not self._unsaved and self._write(left) is None:
+            return
+        with self._waiting:
+            for path, data in left.items():
                 self._unsaved.pop(path, None)  # a newer state waits behind the tiles that it needs
                 self._unsaved[path] = data
-            directories = set()
+            error = self._write(self._unsaved)
+            self.problem = f"cannot write {error.filename or self.root}: {error.strerror}" if error else None
+            if error and sum(map(len, self._unsaved.values())) > MAX_UNSAVED:
+                raise StoreError(f"the checksum database: {self.problem}; make room on the disk") from error
+
+    def _write(self, files: dict[Path, bytes]) -> OSError | None:
+        """Write `files` in order and take each one out of the mapping; stop at the first failure and return it."""
+        for path in list(files):
             try:
-                for path in list(self._unsaved):
-                    self._replace(path, self._unsaved[path])
-                    directories.add(path.parent)
-                    del self._unsaved[path]
-                self.problem = None
+                self._replace(path, files[path])
             except OSError as error:
-                self.problem = f"cannot write {error.filename or self.root}: {error.strerror}"
-                if sum(map(len, self._unsaved.values())) > MAX_UNSAVED:
-                    raise StoreError(f"the checksum database: {self.problem}; make room on the disk") from error
-            for directory in directories:
-                _sync_directory(directory)
+                return error
+            del files[path]
+            # The states, and what must be kept for ever. A tile or record that a power cut takes is fetched again.
+            if path.parent in (self._private, self._evidence):
+                _sync_directory(path.parent)
+        return None
 
     def _replace(self, path: Path, data: bytes) -> None:
         self._temporary.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -7,6 +7,7 @@ may be torn, stale or anybody's: whoever reads verifies.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p2pmods.sumdb.records import MAX_LOOKUP, lookup_path
@@ -14,7 +15,6 @@ from p2pmods.sumdb.tiles import FULL, Tile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from p2pmods.gomod.module import ModuleVersion
 
@@ -49,7 +49,7 @@ class SumdbDirectory:
                 if limit <= 0:
                     return
                 limit -= 1
-                data = self.read(self.root / "lookup" / directory / name, MAX_LOOKUP)
+                data = self.read(Path(directory, name), MAX_LOOKUP)
                 if data is not None:
                     yield data
 

@@ -16,7 +16,7 @@ import trio
 from p2pmods.errors import NotFound, Unavailable
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.sumdb.records import lookup_path
-from tests.fetch.checksum_world import ask, open_node, read_file
+from tests.fetch.checksums.world import ask, open_node, read_file
 from tests.sumdb.reference import GoClient
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from p2pmods.sumdb.records import lookup_path
 from p2pmods.sumdb.tiles import Tile, right_edge
 from p2pmods.sumdb.tlog import open_head
 from p2pmods.testing.sumdb import ForkableLog
-from tests.fetch.checksum_world import LogSource, file_client, go_client, open_node
+from tests.fetch.checksums.world import LogSource, file_client, go_client, open_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable

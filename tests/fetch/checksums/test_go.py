@@ -15,7 +15,7 @@ import pytest
 from p2pmods.gomod.h1 import hash1, hash_go_mod
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.testing.sumdb import ForkableLog
-from tests.fetch.checksum_world import LogSource, open_node
+from tests.fetch.checksums.world import LogSource, open_node
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,6 +12,7 @@ from p2pmods.errors import NotFound, P2pmodsError, Unavailable
 from p2pmods.fetch.checksum_database import DatabaseChecksums
 from p2pmods.gomod.escape import unescape_path, unescape_version
 from p2pmods.gomod.module import ModuleVersion
+from p2pmods.sumdb.records import lookup_path
 from tests.sumdb.reference import BuildFails, GoClient
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from p2pmods.fetch.checksums import Alarm, Checksums
     from p2pmods.testing.sumdb import ForkableLog
+
+H1 = "h1:" + "A" * 43 + "="
+TOML = ModuleVersion("github.com/BurntSushi/toml", "v1.2.0")
 
 
 @dataclass
@@ -113,3 +117,18 @@ def install_client(client: GoClient, gopath: Path, module_cache: Path) -> None:
         target = module_cache / "cache" / "download" / "sumdb" / name / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
+
+
+async def client_of(log: ForkableLog, *modules: ModuleVersion) -> GoClient:
+    """A go command that looked up `modules` at the database itself."""
+
+    async def remote(path: str) -> bytes:
+        status, body = log.answer(path)
+        if status != 200:
+            raise BuildFails(path)
+        return body
+
+    client = GoClient(log.verifier_key, remote)
+    for module in modules:
+        await client.lookup(lookup_path(module))
+    return client
