@@ -42,7 +42,10 @@ class Failures:
         self._kept: deque[Failure] = deque(maxlen=MAX_KEPT)
 
     def add(self, failed: FetchFailed) -> None:
+        """The newest failure of each name: go asks for the same things again and again."""
         tried = tuple((error.source, error.reason) for error in failed.tried)
+        for old in [failure for failure in self._kept if failure.name == failed.name]:
+            self._kept.remove(old)
         self._kept.append(Failure(self._clock(), failed.name, failed.verdict.value, failed.hint, tried))
 
     def recent(self) -> tuple[Failure, ...]:

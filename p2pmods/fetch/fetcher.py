@@ -121,14 +121,16 @@ class Fetcher:
         if key.kind is FileKind.ZIP:
             return await self._zip_from_upstream(key)
         sink = BytesSink()
-        source = await self._upstream.fetch_file(key, sink)
-        return await self._intake.take_small(key, sink.getvalue(), source)
+        return await self._upstream.fetch_file(
+            key, sink, lambda source: self._intake.take_small(key, sink.getvalue(), source)
+        )
 
     async def _zip_from_upstream(self, key: FileKey) -> Served:
         try:
             with self._store.temp() as temp:
-                source = await self._upstream.fetch_file(key, temp)
-                return await self._intake.take_zip(key, temp, source)
+                return await self._upstream.fetch_file(
+                    key, temp, lambda source: self._intake.take_zip(key, temp, source)
+                )
         except StoreError as error:
             raise Unavailable("store", str(error)) from error
 

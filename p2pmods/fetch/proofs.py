@@ -113,15 +113,16 @@ class Proofs:
             if statement is None:
                 continue
             for held in self._store.held(key):
-                if not held.proven and held.h1 is not None:
+                if held.h1 is not None:
                     await self._settle_file(held, statement)
 
     async def _settle_file(self, held: StoredFile, statement: Statement) -> None:
         assert isinstance(statement.evidence, SumdbProof)
         try:
             if held.h1 == statement.h1:
-                self._store.add_evidence(held, statement.evidence)
-                self._receivers.forget(held.key)
+                if not held.proven:
+                    self._store.add_evidence(held, statement.evidence)
+                    self._receivers.forget(held.key)
                 return
             assert held.h1 is not None
             found = Contradiction(held.key, statement.h1, held.h1, statement.evidence, held.source)
@@ -131,7 +132,9 @@ class Proofs:
 
     def _take_out(self, held: StoredFile, found: Contradiction) -> None:
         self._alarms.contradicted(found, held.path)
-        if not held.in_module_cache:  # that one is go's to keep; we refuse it each time it is asked for
+        if held.proven:
+            self._store.poison(held.key, "the checksum database has stated two hashes for it")
+        elif not held.in_module_cache:  # that one is go's to keep; we refuse it each time it is asked for
             self._store.quarantine(held.key, "contradicts the checksum database")
 
     async def run(self) -> None:

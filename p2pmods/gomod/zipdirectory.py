@@ -105,7 +105,7 @@ def _read_zip64(
     """(where the record is, entries, length, offset, the record and all behind it); needed from 65,535 entries."""
     at = end_at - _LOCATOR.size - _END64.size
     _, disk, record_at, disks = _LOCATOR.unpack(locator)
-    if at < 0 or disk or disks != 1 or record_at != at:
+    if disk or disks != 1 or record_at != at:
         raise ZipRefused("a zip64 locator that does not point at the record just before it")
     record = read_exact(pread, at, _END64.size)
     signature, rest, _, _, disk, dir_disk, here, entries, length, offset = _END64.unpack(record)

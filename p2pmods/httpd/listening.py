@@ -18,6 +18,9 @@ _REASONS = {
 }
 
 
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where all interfaces are reached from here
+
+
 class CannotListen(P2pmodsError):
     """`address` cannot be listened on; `errno` is the system's number or None, `reason` says it in words."""
 
@@ -56,9 +59,9 @@ async def listen(host: str, port: int, *, backlog: int = 512) -> list[socket.soc
 
 
 def url_of(listener: socket.socket) -> str:
-    """`http://host:port` of a listening socket."""
-    name = listener.getsockname()
-    return f"http://{address(name[0], name[1])}"
+    """`http://host:port` by which this machine reaches a listening socket; of all interfaces it is loopback."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{address(_LOOPBACK_OF.get(host, host), port)}"
 
 
 def _bind(family: int, where: tuple[object, ...], backlog: int) -> socket.socket:

@@ -136,10 +136,12 @@ class Assembly:
         port = listeners[0].getsockname()[1]
         tokens = Tokens(
             setup=partial(_setup_token, config.data),
-            api=None if config.listen.is_loopback else config.api_token,
+            api=config.api_token,
             monotonic=time.monotonic,
         )
-        server = self._build_server(tokens, allowed_hosts(port, config.allowed_hosts))
+        server = self._build_server(
+            tokens, allowed_hosts(port, (*config.allowed_hosts, listeners[0].getsockname()[0]))
+        )
         self._background.start_soon(self._upkeep.run)
         if self._vcs is not None:
             await self._background.start(self._vcs.run)

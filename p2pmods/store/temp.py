@@ -60,14 +60,26 @@ class TempFile:
         self.size += len(data)
 
     def restart(self) -> None:
-        """Forget what was written: another source begins anew. Raises StoreError."""
+        """Forget what was written: another source begins anew. Raises StoreError.
+
+        A file that was linked elsewhere (kept as evidence) stays whole there: then it goes on in a new one.
+        """
         try:
+            if self._spill is None and os.fstat(self._descriptor).st_nlink > 1:
+                self._begin_anew()
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
         except OSError as error:
             raise fs.store_error("truncate", self.path, error) from error
         self.size = 0
         self.synced = False
+
+    def _begin_anew(self) -> None:
+        """Raises OSError."""
+        os.unlink(self.path)  # noqa: PTH108
+        fresh = fs.create(self.path)
+        os.close(self._descriptor)
+        self._descriptor = fresh
 
     def pread(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`, fewer only at the end. Raises StoreError.

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from p2pmods.errors import NotFound
+from p2pmods.errors import NotFound, Refused, SourceError
 from p2pmods.gomod.escape import escape_path, escape_version
 from p2pmods.gomod.module import FileKind
 from p2pmods.trust.evidence import Source, SourceKind
-from p2pmods.upstream.failure import Tried, UpstreamFailed, UpstreamNotFound, UpstreamUnavailable
+from p2pmods.upstream.failure import Tried, UpstreamFailed, UpstreamNotFound, UpstreamRefused, UpstreamUnavailable
 from p2pmods.upstream.files import fetch_from_directory
 from p2pmods.upstream.limits import Want
 from p2pmods.upstream.sink import BytesSink
@@ -66,18 +66,23 @@ class Upstream:
         self._clock = clock
         self._sumdb = SumdbRoute(steps, self._get, offline)
 
-    async def fetch_file(self, key: FileKey, sink: Sink) -> Source:
-        """One immutable file into an empty sink, and who gave it. Raises UpstreamFailed."""
+    async def fetch_file(self, key: FileKey, sink: Sink, accept: Callable[[Source], Awaitable[T]]) -> T:
+        """One immutable file into an empty sink, and what `accept` makes of it there. Raises UpstreamFailed.
 
-        async def from_proxy(step: ProxyStep) -> None:
+        A SourceError of `accept` (wrong bytes, say) is a failure of the step that delivered, like any other.
+        """
+
+        async def from_proxy(step: ProxyStep) -> T:
             sink.restart()
             await self._fetch(step, key.url_path, _WANTS[key.kind], sink)
+            return await _accepted(accept, self._source(step))
 
-        async def from_vcs(vcs: VersionControl) -> None:
+        async def from_vcs(vcs: VersionControl) -> T:
             sink.restart()
             await vcs.fetch_file(key, sink)
+            return await _accepted(accept, self._source(None))
 
-        return (await self._walk(key.module.path, from_proxy, from_vcs))[1]
+        return (await self._walk(key.module.path, from_proxy, from_vcs))[0]
 
     async def fetch_list(self, path: str) -> tuple[bytes, Source]:
         """The body of `@v/list`. Raises UpstreamFailed, InvalidPath."""
@@ -140,14 +145,20 @@ class Upstream:
                 if not (step.fall_through_any or isinstance(error, NotFound)):
                     break
             else:
-                return result, Source(SourceKind.UPSTREAM, step.redacted, self._clock())
+                return result, self._source(step)
         raise tried.error()
 
     async def _from_vcs(self, fetch: Callable[[VersionControl], Awaitable[T]]) -> tuple[T, Source]:
         if self._vcs is None:
             raise UpstreamUnavailable(_VCS, "there is no go command to do it with")
         result = await fetch(self._vcs)
-        return result, Source(SourceKind.VCS, _VCS, self._clock())
+        return result, self._source(None)
+
+    def _source(self, step: ProxyStep | None) -> Source:
+        """A delivery of now: by a proxy, or (None) by version control."""
+        if step is None:
+            return Source(SourceKind.VCS, _VCS, self._clock())
+        return Source(SourceKind.UPSTREAM, step.redacted, self._clock())
 
     async def _get(self, step: ProxyStep, path: str, want: Want) -> bytes:
         sink = BytesSink()
@@ -160,3 +171,14 @@ class Upstream:
             await fetch_from_directory(step.redacted, path, want, sink)
         else:
             await self._client.fetch(step.url, path, want, sink)
+
+
+async def _accepted(accept: Callable[[Source], Awaitable[T]], source: Source) -> T:
+    try:
+        return await accept(source)
+    except UpstreamFailed:
+        raise
+    except Refused as error:
+        raise UpstreamRefused(error.source, error.reason) from error
+    except SourceError as error:
+        raise UpstreamUnavailable(error.source, error.reason) from error

@@ -48,11 +48,14 @@ class BenchNode:
     def wait_proven(self, seconds: float) -> float:
         """Seconds until nothing was unproven; infinite when some is after `seconds`."""
         start = time.monotonic()
-        while (waited := time.monotonic() - start) < seconds:
-            if self.status()["held"]["unproven"] == 0:
+        while True:
+            unproven = self.status()["held"]["unproven"]  # None until the first scan has ended
+            waited = time.monotonic() - start
+            if unproven == 0:
                 return waited
+            if waited >= seconds:
+                return float("inf")
             time.sleep(POLL)
-        return float("inf")
 
 
 @contextmanager

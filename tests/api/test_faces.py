@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from p2pmods.config.setup_record import SetupRecord, write_setup_record
 from p2pmods.gomod.module import FileKey, FileKind
+from p2pmods.testing import upstream_faults as faults
 from tests.world import WIDGET, World
 
 MOD = f"/{FileKey(WIDGET, FileKind.MOD).url_path}"
@@ -119,3 +121,22 @@ async def test_a_remote_address_needs_its_token_in_the_path(world: World) -> Non
         assert (await node.http.get(f"{base}/{token}{MOD}")).status_code == 200
         assert (await node.http.get(f"{base}{MOD}")).status_code == 404
         assert (await node.http.get(f"{base}/wrong-token{MOD}")).status_code == 404
+        assert node.node.url.startswith("http://127.0.0.1:")
+        assert (await node.status())["api"] == node.node.url
+
+
+async def test_a_token_that_is_set_is_needed_on_loopback_too(world: World) -> None:
+    world.publish()
+    async with world.node(api_token="for-this-user-only") as node:
+        assert (await node.get(MOD)).status_code == 404
+        assert (await node.get(f"/for-this-user-only{MOD}")).status_code == 200
+        assert (await node.get(MOD)).status_code == 404
+
+
+async def test_a_strict_set_up_counts_from_the_moment_it_is_made(world: World) -> None:
+    world.upstream.fault("acme", faults.status(500))
+    async with world.node() as node:
+        assert (await node.get(f"/strict-token{MOD}")).status_code == 404
+        record = SetupRecord(node.node.url, "", None, world.upstream.url, "strict-token")
+        write_setup_record(node.node.config.data, record)
+        assert (await node.get(f"/strict-token{MOD}")).status_code == 503

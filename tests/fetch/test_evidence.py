@@ -12,6 +12,7 @@ from p2pmods.gomod.h1 import hash_go_mod
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.testing import upstream_faults as faults
 from p2pmods.testing.modzips import make_module_zip
+from p2pmods.testing.upstream import FakeUpstream
 from tests.world import WIDGET, Client, World, zip_h1
 
 if TYPE_CHECKING:
@@ -191,3 +192,15 @@ async def test_a_forked_database_is_frozen_and_raises_the_alarm(world: World, tm
                 await trio.sleep(0.02)
         assert (await node.status())["sumdb"]["state"] == "frozen"
     assert list((tmp_path / "node" / "evidence").iterdir())
+
+
+async def test_wrong_bytes_from_one_upstream_are_asked_of_the_next_after_a_bar(world: World, tmp_path: Path) -> None:
+    world.publish()
+    bad = FakeUpstream()
+    bad.add(WIDGET, EVIL)
+    async with bad.running(), world.node(upstream=f"{bad.url}|{world.upstream.url}") as node:
+        answer = await node.file(WIDGET, "zip")
+        assert answer.content == world.zips[WIDGET]
+        assert len((await node.status())["alarms"]) == 1
+    (kept,) = (tmp_path / "node" / "evidence").glob("*/refused.zip")
+    assert kept.read_bytes() == EVIL

@@ -18,6 +18,7 @@ from p2pmods.gomod.module import ModuleVersion
 from p2pmods.gomod.zipcheck import ZipSummary, check_module_zip
 from p2pmods.testing.modzips import Crafted, craft_zip, make_module_zip
 from tests.gomod.zipcorpus import MODULE, corpus
+from tests.gomod.zipcorpus.contents import contents
 
 NOISE = random.Random(1).randbytes(300_000)
 FILES = {
@@ -72,6 +73,49 @@ def test_the_size_of_the_steps_changes_nothing(
     monkeypatch.setattr(zipcontent, "STEP", step)
     monkeypatch.setattr(zipcontent, "PIECE", piece)
     assert check(data, inflater=inflater) == whole
+
+
+@pytest.mark.parametrize("inflater", [EXACT, FAST], ids=["exact", "fast"])
+@pytest.mark.parametrize("name", [case.name for case in contents() if case.reason])
+def test_lies_about_content_are_found_in_large_files_too(
+    name: str, inflater: Inflater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "deflate-incomplete-codes" and inflater is FAST:
+        pytest.skip("what FAST is known not to see")
+    monkeypatch.setattr(zipcontent, "STEP", 5)
+    monkeypatch.setattr(zipcontent, "PIECE", 9)
+    with pytest.raises(ZipRefused, match=corpus()[name].reason):
+        check(corpus()[name].data, inflater=inflater)
+
+
+@pytest.mark.parametrize(
+    ("from_end", "replacement", "reason"),
+    [
+        (98, b"PK\x06\x05", "malformed zip64"),
+        (94, b"\x2d", "malformed zip64"),
+        (82, b"\1", "malformed zip64"),
+        (78, b"\1", "malformed zip64"),
+        (74, b"\xfe", "malformed zip64"),
+        (42, b"PK\x06\x05", "several disks|before the archive"),
+        (38, b"\1", "a zip64 locator"),
+        (34, b"\1", "a zip64 locator"),
+        (26, b"\2", "a zip64 locator"),
+        (26, b"\0", "a zip64 locator"),
+        (18, b"\1", "several disks"),
+        (16, b"\1", "several disks"),
+        (14, b"\xfe", "several disks"),
+        (14, b"\xfe\xff\xfe\xff", "does not defer"),
+        (10, b"\1\0\0\0", "does not defer"),
+        (6, b"\0\0\0\0", "does not defer"),
+        (2, b"\1", "no end record"),
+    ],
+)
+def test_no_field_of_the_end_records_may_say_something_else(from_end: int, replacement: bytes, reason: str) -> None:
+    data = bytearray(corpus()["zip64-from-65535-entries"].data)
+    at = len(data) - from_end
+    data[at : at + len(replacement)] = replacement
+    with pytest.raises(ZipRefused, match=reason):
+        check(bytes(data))
 
 
 def test_every_byte_before_the_directory_is_read_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

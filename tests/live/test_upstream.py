@@ -15,6 +15,7 @@ from p2pmods.upstream.offline import OfflineState
 from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.route import Upstream
 from p2pmods.upstream.sink import BytesSink
+from tests.upstream.world import delivered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +39,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 async def test_files_lists_and_the_checksum_database(upstream: Upstream) -> None:
     for kind in FileKind:
-        await upstream.fetch_file(FileKey(TEXT, kind), sink := BytesSink())
+        await upstream.fetch_file(FileKey(TEXT, kind), sink := BytesSink(), delivered)
         assert sink.size
     assert b"v0.3.0\n" in (await upstream.fetch_list(TEXT.path))[0]
     assert TEXT.path.encode() in await upstream.fetch_sumdb("sum.golang.org", f"lookup/{TEXT}")

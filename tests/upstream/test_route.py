@@ -18,7 +18,7 @@ from p2pmods.upstream.files import file_path
 from p2pmods.upstream.offline import OfflineState
 from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.sink import BytesSink
-from tests.upstream.world import INFO, MOD, QUICK, WIDGET, ZIP, ZIP_KEY, upstream
+from tests.upstream.world import INFO, MOD, QUICK, WIDGET, ZIP, ZIP_KEY, delivered, upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,13 +37,13 @@ async def second() -> AsyncIterator[FakeUpstream]:
 
 
 async def mod_through(walk: Upstream) -> str:
-    return (await walk.fetch_file(MOD, BytesSink())).id
+    return (await walk.fetch_file(MOD, BytesSink(), delivered)).id
 
 
 async def test_the_first_that_has_it_is_the_source(
     fake: FakeUpstream, second: FakeUpstream, client: ProxyClient
 ) -> None:
-    source = await upstream(f"{fake.url},{second.url}", client).fetch_file(ZIP_KEY, sink := BytesSink())
+    source = await upstream(f"{fake.url},{second.url}", client).fetch_file(ZIP_KEY, sink := BytesSink(), delivered)
     assert (source.kind, source.id) == (SourceKind.UPSTREAM, fake.url)
     assert sink.getvalue() == ZIP
     assert second.requests == []
@@ -70,7 +70,7 @@ async def test_half_a_file_from_one_step_is_not_glued_to_another(
     fake: FakeUpstream, second: FakeUpstream, client: ProxyClient
 ) -> None:
     fake.fault(".zip", faults.truncated(200_000))
-    await upstream(f"{fake.url}|{second.url}", client).fetch_file(ZIP_KEY, sink := BytesSink())
+    await upstream(f"{fake.url}|{second.url}", client).fetch_file(ZIP_KEY, sink := BytesSink(), delivered)
     assert sink.getvalue() == ZIP
 
 
@@ -177,18 +177,18 @@ class TestDirectories:
 
     async def test_a_directory_is_an_upstream(self, directory: Path, client: ProxyClient) -> None:
         walk = upstream(directory.as_uri(), client)
-        source = await walk.fetch_file(ZIP_KEY, sink := BytesSink())
+        source = await walk.fetch_file(ZIP_KEY, sink := BytesSink(), delivered)
         assert sink.getvalue() == ZIP
         assert source.id == directory.as_uri()
 
     async def test_what_is_not_there_is_not_found(self, directory: Path, client: ProxyClient) -> None:
         with pytest.raises(NotFound):
-            await upstream(directory.as_uri(), client).fetch_file(INFO, BytesSink())
+            await upstream(directory.as_uri(), client).fetch_file(INFO, BytesSink(), delivered)
 
     async def test_a_directory_in_its_place_is_not_found(self, directory: Path, client: ProxyClient) -> None:
         (directory / INFO.url_path).mkdir()
         with pytest.raises((NotFound, Refused)):  # Windows refuses to open it
-            await upstream(directory.as_uri(), client).fetch_file(INFO, BytesSink())
+            await upstream(directory.as_uri(), client).fetch_file(INFO, BytesSink(), delivered)
 
     async def test_what_may_not_be_read_is_refused(
         self, directory: Path, client: ProxyClient, monkeypatch: pytest.MonkeyPatch
@@ -198,7 +198,7 @@ class TestDirectories:
 
         monkeypatch.setattr(Path, "open", denied)
         with pytest.raises(Refused, match="permission denied"):
-            await upstream(f"{directory.as_uri()},off", client).fetch_file(MOD, BytesSink())
+            await upstream(f"{directory.as_uri()},off", client).fetch_file(MOD, BytesSink(), delivered)
 
     def test_paths_are_decoded_once_and_drives_are_found(self) -> None:
         assert file_path("file:///a%20b/%2541", "x/@v/list", windows=False) == "/a b/%41/x/@v/list"

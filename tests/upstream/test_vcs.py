@@ -24,7 +24,7 @@ from p2pmods.upstream.vcs import VcsLimits, VersionControl
 from p2pmods.upstream.vcs_errors import NeedsNewerGo
 from p2pmods.upstream.vcs_hosts import HostRule
 from tests.upstream.repos import Host, git
-from tests.upstream.world import upstream
+from tests.upstream.world import delivered, upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -325,7 +325,7 @@ async def test_checkouts_are_removed_when_their_time_has_come(host: Host, temp: 
 async def test_direct_in_the_list_is_version_control(vcs: VersionControl, client: ProxyClient) -> None:
     walk = upstream("direct", client, vcs=vcs)
     sink = BytesSink()
-    source = await walk.fetch_file(FileKey(V1, FileKind.MOD), sink)
+    source = await walk.fetch_file(FileKey(V1, FileKind.MOD), sink, delivered)
     assert source.kind is SourceKind.VCS
     assert (await walk.fetch_list(WIDGET))[0] == b"v1.0.0\n"
     assert json.loads((await walk.fetch_latest(WIDGET))[0])["Version"] == "v1.0.0"

@@ -34,6 +34,9 @@ def local_headers() -> Iterator[Case]:
     yield local("size-differs", sizes, size=1)
     yield local("extra-unicode-path", "0x7075", extra=pack("<HHBI", 0x7075, 9, 1, 0) + b"b.go")
     yield local("extra-zip64", "0x0001", extra=pack("<HHQQ", 1, 16, 5, 5))
+    beyond: dict[str, int | bytes] = {"packed": 1000, "size": 1000}
+    reaching = Crafted(PREFIX + b"a.go", GOOD, method=0, streamed=False, local=beyond, central=beyond)
+    yield Case("content-reaches-into-the-directory", craft_zip([reaching]), "reaches into the directory")
     yield local("extra-swallows-content", "overlap|reaches into|malformed", extra=pack("<HH", 0x5455, 4000))
     unstreamed = Crafted(PREFIX + b"a.go", GOOD, streamed=False)
     zeroed: dict[str, int | bytes] = {"crc": 0, "packed": 0, "size": 0}
