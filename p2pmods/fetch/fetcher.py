@@ -116,8 +116,7 @@ class Fetcher:
         known = self._not_found.get(key)
         if known is not None:
             raise known.tried[-1]
-        if self._proofs.is_wanted(key):
-            self._proofs.start(key.module)  # beside the bytes, not after them
+        self._proofs.begin(key)
         if key.kind is FileKind.ZIP:
             return await self._zip_from_upstream(key)
         sink = BytesSink()

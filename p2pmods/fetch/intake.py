@@ -150,7 +150,7 @@ class Intake:
 
 def _check_synced(key: FileKey, temp: TempFile) -> CheckedFile:
     temp.sync()
-    return check_zip(key, temp.size, temp.pread)
+    return check_zip(key, temp.size, temp.pread, from_stranger=False)
 
 
 def _check_external(key: FileKey, path: Path) -> CheckedFile:

@@ -1,8 +1,9 @@
 """A checksum-database proof for every public `.mod` and zip that is held, though no client asks for it.
 
 A client that has a go.sum never asks the database for what go.sum lists. So the node fetches each record by
-itself: beside the bytes when they arrive, else from the store's durable queue, which resumes at start. A proof that
-contradicts the bytes always wins, also when it comes late: the bytes leave the store and an alarm stays.
+itself: beside the bytes when they arrive, else from the store's durable queue, which resumes at start and lets a
+build that fetches hundreds of files go first. A proof that contradicts the bytes always wins, also when it comes
+late: the bytes leave the store and an alarm stays.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import trio
 from p2pmods.errors import NotFound, SourceError, StoreError, SumdbError, Unavailable
 from p2pmods.fetch.alarms import Alarms, Contradiction, Receivers
 from p2pmods.fetch.sharing import Sharing, Work
+from p2pmods.fetch.storm import Storm
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.paths import is_toolchain
 from p2pmods.trust.evidence import SumdbProof
@@ -66,6 +68,7 @@ class Proofs:
         self._sharing: Sharing[Proof] = Sharing(nursery, _EXPECTED)
         self._nursery = nursery
         self._woken = trio.Event()
+        self._storm = Storm()
         self._off = checksums.statistics().state == "off"
 
     def is_wanted(self, key: FileKey) -> bool:
@@ -77,18 +80,29 @@ class Proofs:
         return self._sharing.start(module, partial(self._prove, module))
 
     async def statements(self, key: FileKey) -> list[Statement]:
-        """What the database says about `key`, as far as it can be known within the time an answer may wait."""
+        """What the database says about `key`, as far as it can be known within the time an answer may wait.
+
+        In a storm an answer waits for nothing that go checks for itself: the queue gets the proof right after.
+        """
         if not self.is_wanted(key):
             return []
         proof = self._checksums.held_proof(key.module)
-        if proof is None:
-            with trio.move_on_after(TOOLCHAIN_WAIT if is_toolchain(key.module.path) else ANSWER_WAIT):
+        urgent = is_toolchain(key.module.path)
+        if proof is None and (urgent or not self._storm.is_on(now=trio.current_time())):
+            with trio.move_on_after(TOOLCHAIN_WAIT if urgent else ANSWER_WAIT):
                 try:
                     proof = await self.start(key.module).wait()
                 except _EXPECTED as error:
                     log.debug("no proof beside the bytes", file=str(key), reason=str(error))
         statement = None if proof is None else statement_for(key, proof)
         return [] if statement is None else [statement]
+
+    def begin(self, key: FileKey) -> None:
+        """`key` is about to be fetched from outside: have its proof arrive beside the bytes, but in a storm."""
+        now = trio.current_time()
+        self._storm.note(now=now)
+        if self.is_wanted(key) and not self._storm.is_on(now=now):
+            self.start(key.module)
 
     def wake(self) -> None:
         """Something was committed without proof: let the queue look again."""
@@ -150,6 +164,8 @@ class Proofs:
 
     async def _round(self) -> None:
         limiter = trio.CapacityLimiter(AT_ONCE)
+        while pause := self._storm.wait(now=trio.current_time()):  # noqa: ASYNC110 - it waits for silence
+            await trio.sleep(pause)
         while modules := self._store.unproven_due(BATCH, self._is_public):
             async with trio.open_nursery() as nursery:
                 for module in modules:

@@ -120,7 +120,9 @@ def check_file(key: FileKey, size: int, descriptor: int) -> CheckedFile:
         case FileKind.MOD:
             return check_mod(key, fs.pread(descriptor, 0, MAX_GO_MOD + 1))
         case FileKind.ZIP:
-            return check_zip(key, size, lambda offset, length: fs.pread(descriptor, offset, length))
+            return check_zip(
+                key, size, lambda offset, length: fs.pread(descriptor, offset, length), from_stranger=False
+            )
 
 
 def stored_file(verified: VerifiedFile, path: Path, status: os.stat_result) -> StoredFile:

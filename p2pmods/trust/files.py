@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from p2pmods.errors import HashMismatch, MalformedData
 from p2pmods.gomod.h1 import hash_go_mod
+from p2pmods.gomod.inflate import EXACT, FAST
 from p2pmods.gomod.info import Info, parse_info
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.gomod.zipcheck import MAX_GO_MOD, check_module_zip
@@ -98,9 +99,13 @@ def check_mod(key: FileKey, data: bytes) -> CheckedFile:
     return CheckedFile(key, len(data), hashlib.sha256(data).hexdigest(), hash_go_mod(data), _SEAL)
 
 
-def check_zip(key: FileKey, size: int, pread: Callable[[int, int], bytes]) -> CheckedFile:
-    """Read the whole zip through `pread(offset, length)`. Raises ZipRefused."""
-    summary = check_module_zip(key.module, size, pread)
+def check_zip(key: FileKey, size: int, pread: Callable[[int, int], bytes], *, from_stranger: bool) -> CheckedFile:
+    """Read the whole zip through `pread(offset, length)`. Raises ZipRefused.
+
+    `from_stranger`: its maker is unknown, so it is inflated exactly as go would; a faster way is for bytes that go
+    itself would have been given by the user's own upstreams, version control or module cache.
+    """
+    summary = check_module_zip(key.module, size, pread, inflater=EXACT if from_stranger else FAST)
     return CheckedFile(key, size, summary.sha256, summary.h1, _SEAL)
 
 

@@ -76,13 +76,14 @@ def test_the_size_of_the_steps_changes_nothing(
 
 
 @pytest.mark.parametrize("inflater", [EXACT, FAST], ids=["exact", "fast"])
+@pytest.mark.parametrize("step", [5, 1 << 16])
 @pytest.mark.parametrize("name", [case.name for case in contents() if case.reason])
 def test_lies_about_content_are_found_in_large_files_too(
-    name: str, inflater: Inflater, monkeypatch: pytest.MonkeyPatch
+    name: str, step: int, inflater: Inflater, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name == "deflate-incomplete-codes" and inflater is FAST:
         pytest.skip("what FAST is known not to see")
-    monkeypatch.setattr(zipcontent, "STEP", 5)
+    monkeypatch.setattr(zipcontent, "STEP", step)
     monkeypatch.setattr(zipcontent, "PIECE", 9)
     with pytest.raises(ZipRefused, match=corpus()[name].reason):
         check(corpus()[name].data, inflater=inflater)

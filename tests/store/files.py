@@ -54,7 +54,9 @@ def verified(file: FileKey, data: bytes, *, proven: bool = False, source: Source
         case FileKind.MOD:
             checked = check_mod(file, data)
         case FileKind.ZIP:
-            checked = check_zip(file, len(data), lambda offset, length: data[offset : offset + length])
+            checked = check_zip(
+                file, len(data), lambda offset, length: data[offset : offset + length], from_stranger=True
+            )
     statements = [Statement(checked.h1, PROOF)] if proven and checked.h1 else []
     return admit(checked, source, statements)
 
