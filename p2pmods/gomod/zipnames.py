@@ -7,7 +7,9 @@ import re
 from p2pmods.errors import InvalidPath, ZipRefused, printable
 from p2pmods.gomod.paths import check_file_path
 
-MAX_NAMES = 24 << 20  # bytes of all names and all their directories; our own: deep names make very many directories
+# Our own: bytes for all names and all their directories, of which deep names make very many.
+MAX_NAMES = 32 << 20
+_NAME_COST = 128  # of an object, and its places in the sets
 
 # An ASCII path element that check_file_path accepts: most of them, without its cost. Never a superset.
 _PLAIN = rb"!#$%&()+,\-=@\[\]^_{}~ 0-9A-Za-z"
@@ -37,12 +39,12 @@ def _fold_character(character: str) -> str:
 class NameChecker:
     """Takes the names of one zip, in order and without the `path@version/` prefix; refuses what Go would refuse."""
 
-    __slots__ = ("_bytes", "_directories", "_folded")
+    __slots__ = ("_cost", "_directories", "_folded")
 
     def __init__(self) -> None:
         self._directories: set[bytes] = {b""}
         self._folded: set[bytes] = set()
-        self._bytes = 0
+        self._cost = 0
 
     def add(self, name: bytes) -> None:
         """One entry's name; one that ends in `/` is a directory."""
@@ -68,10 +70,12 @@ class NameChecker:
         folded = name.lower() if name.isascii() else fold(name.decode()).encode()
         if folded in self._folded:
             raise ZipRefused(f"{printable(name)!r}: twice, as file and directory, or equal to another but for case")
-        self._folded.add(folded)
-        self._bytes += len(name)
-        if self._bytes > MAX_NAMES:
-            raise ZipRefused(f"more than {MAX_NAMES} bytes of names and directories")
+        self._folded.add(
+            name if folded == name else folded
+        )  # One object in both sets: most names fold to themselves.
+        self._cost += _NAME_COST + len(name)
+        if self._cost > MAX_NAMES:
+            raise ZipRefused("more names and directories than we hold in memory")
 
 
 def _check(name: bytes) -> None:

@@ -73,7 +73,7 @@ def test_very_deep_names_are_refused_before_their_directories_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(zipnames, "MAX_NAMES", 1 << 20)
-    with pytest.raises(ZipRefused, match="bytes of names and directories"):
+    with pytest.raises(ZipRefused, match="more names and directories than we hold"):
         NameChecker().add(b"a/" * 30_000 + b"a")
 
 
