@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-MANY: Final = 8  # fetches …
-WITHIN: Final = 1.0  # … begun within so many seconds are a storm
+MANY: Final = 12  # fetches: more than a `go get` of a module or three …
+WITHIN: Final = 5.0  # … begun within so many seconds are a storm, even if each waited for its proof
 QUIET: Final = 0.5  # seconds without a new fetch end it
 LONGEST: Final = 20.0  # seconds after which what waits need not wait any more, storm or not
 
@@ -27,7 +27,7 @@ class Storm:
             self._since = now
 
     def is_on(self, *, now: float) -> bool:
-        """From the eighth fetch within a second until half a second without one."""
+        """From the last of MANY fetches begun within WITHIN seconds until QUIET seconds without a new one."""
         return self._since is not None and now - self._begun[-1] < QUIET
 
     def wait(self, *, now: float) -> float:
