@@ -94,5 +94,8 @@ def directories() -> Iterator[Case]:
         "<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, length, start, 0
     )  # fmt: skip
     yield Case("entry-not-in-the-directory", one_listed, "the last entry and the directory")
+    for name, at, replacement in (("signature-wrong", 0, b"PK\1\1"), ("name-runs-over-the-end", 28, b"\xff\xff")):
+        patched = good[: start + length + at] + replacement + good[start + length + at + len(replacement) :]
+        yield Case(f"directory-{name}", patched, "a malformed directory header")
     twice = [Crafted(PREFIX + b"a", GOOD), Crafted(PREFIX + b"b", GOOD, central={"offset": 0})]
     yield Case("two-names-for-one-content", craft_zip(twice), "overlap")
