@@ -86,6 +86,8 @@ class ControlApi:
         handler = handlers.get((request.method, head))
         if handler is None:
             return text(404, f"the control API has no {printable(request.method)} {printable(head)}")
+        if head != "sessions":
+            await self._duties.wait_written()
         return await handler(request, rest)
 
     async def _status(self, _request: Request, _rest: str) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from p2pmods.fetch.alarms import Receivers
     from p2pmods.fetch.fetcher import Fetcher
     from p2pmods.fetch.listings import Listings
+    from p2pmods.fetch.writing import Writing
+    from p2pmods.gomod.module import FileKey
     from p2pmods.httpd.message import Response
     from p2pmods.store.store import Store
 
@@ -28,11 +31,14 @@ log = structlog.get_logger()
 class Download:
     """Answers the three kinds of module routes, counts them, and holds a session's go.sum against them."""
 
-    def __init__(self, store: Store, fetcher: Fetcher, listings: Listings, receivers: Receivers) -> None:
+    def __init__(
+        self, store: Store, fetcher: Fetcher, listings: Listings, receivers: Receivers, writing: Writing
+    ) -> None:
         self._store = store
         self._fetcher = fetcher
         self._listings = listings
         self._receivers = receivers
+        self._writing = writing
         self._small = SmallFiles(lambda: store.generation)
 
     def ready(self, target: bytes, session: Session | None) -> bytes | None:
@@ -89,11 +95,17 @@ class Download:
                 raise FetchFailed(str(served.key), Verdict.REFUSED, [refusal], str(error)) from error
             session.record(served, pinned=pinned)
             if pinned and not served.proven:
-                for held in self._store.held(served.key):
-                    self._store.add_evidence(held, Pin(session.origin))
+                self._writing.then(served.key, partial(self._pin, served.key, session.origin))
         if not served.proven:
             self._receivers.note(served.key, session.origin or client if session else client)
         self._store.count(served.source, served.size)
+
+    def _pin(self, key: FileKey, origin: str) -> None:
+        try:
+            for held in self._store.held(key):
+                self._store.add_evidence(held, Pin(origin))
+        except StoreError as error:
+            log.warning("a go.sum's word could not be recorded", file=str(key), error=str(error))
 
     def _file_answer(self, served: Served, target: str) -> Response:
         response = file_answer(served)

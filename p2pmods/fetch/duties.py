@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from p2pmods.fetch.failures import Failures
     from p2pmods.fetch.holdings import Holdings
     from p2pmods.fetch.proofs import Proofs
+    from p2pmods.fetch.writing import Writing
     from p2pmods.store.store import Store
     from p2pmods.upstream.route import Upstream
 
@@ -33,6 +34,7 @@ class Duties:
         checksums: Checksums,
         upstream: Upstream,
         failures: Failures,
+        writing: Writing,
         about: Callable[[], dict[str, Any]],
         is_scanned: Callable[[], bool],
     ) -> None:
@@ -42,8 +44,13 @@ class Duties:
         self._checksums = checksums
         self._upstream = upstream
         self._failures = failures
+        self._writing = writing
         self._about = about
         self._is_scanned = is_scanned
+
+    async def wait_written(self) -> None:
+        """Until what was answered so far is in the store, so that every question here sees it."""
+        await self._writing.wait_empty()
 
     def status(self) -> dict[str, Any]:
         """`status --json` of the running node."""

@@ -7,6 +7,7 @@ fetched. Nothing is kept or answered that the checks of `trust` did not let thro
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from p2pmods.fetch.holdings import Holdings
     from p2pmods.fetch.intake import Intake
     from p2pmods.fetch.proofs import Proofs
+    from p2pmods.fetch.writing import Writing
     from p2pmods.store.modcache import ModuleCache
     from p2pmods.store.store import Store
     from p2pmods.upstream.route import Upstream
@@ -57,6 +59,7 @@ class Fetcher:
         proofs: Proofs,
         intake: Intake,
         failures: Failures,
+        writing: Writing,
         nursery: trio.Nursery,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -68,6 +71,7 @@ class Fetcher:
         self._proofs = proofs
         self._intake = intake
         self._failures = failures
+        self._writing = writing
         self._clock = clock
         self._not_found = NotFoundMemory(monotonic)
         self._sharing: Sharing[Served] = Sharing(nursery, FetchFailed)
@@ -78,6 +82,10 @@ class Fetcher:
         `only_held` asks no one outside: what is in the store or the module cache, or a failure.
         """
         try:
+            self._store.check_allowed(key.module)
+            pending = self._writing.get(key)
+            if pending is not None:
+                return replace(pending, source=SourceKind.STORE)
             stored = await self._store.get(key)
             if stored is not None:
                 return self._intake.from_store(stored)
@@ -101,6 +109,7 @@ class Fetcher:
                 return await self._from_upstream(key)
             except SourceError as error:
                 tried.append(error)
+        await self._writing.wait_empty()
         if key.kind is FileKind.INFO and self._holdings.has_any(key.module):
             return _synthesised(key)
         raise self._failed(key, tried)
@@ -126,10 +135,14 @@ class Fetcher:
 
     async def _zip_from_upstream(self, key: FileKey) -> Served:
         try:
-            with self._store.temp() as temp:
+            temp = self._store.temp()
+            try:
                 return await self._upstream.fetch_file(
                     key, temp, lambda source: self._intake.take_zip(key, temp, source)
                 )
+            except BaseException:
+                temp.discard()
+                raise
         except StoreError as error:
             raise Unavailable("store", str(error)) from error
 

@@ -13,12 +13,9 @@ import trio
 from p2pmods.errors import (
     HashMismatch,
     MalformedData,
-    Poisoned,
     Refused,
     SourceError,
-    StoreChanged,
     StoreError,
-    Tombstoned,
     Unavailable,
     ZipRefused,
 )
@@ -34,6 +31,7 @@ from p2pmods.trust.files import CheckedFile, NeedsProof, VerifiedFile, admit, ch
 
 if TYPE_CHECKING:
     from p2pmods.fetch.proofs import Proofs
+    from p2pmods.fetch.writing import Writing
     from p2pmods.store.store import Store
     from p2pmods.store.stored import StoredFile
     from p2pmods.trust.files import Statement
@@ -42,20 +40,19 @@ log = structlog.get_logger()
 
 SMALL: Final = 256 << 10  # bytes; a `.mod` or `.info` up to this size is answered from memory
 VERIFIERS: Final = 2  # worker threads that hash zips: one a core of a small machine
-WRITERS: Final = 4  # worker threads that wait for the disk
 
 Content = TempFile | bytes | Path
 
 
 class Intake:
-    """The only place that commits. Every method raises a SourceError that says why the bytes were not let in."""
+    """The only way into the store. Every method raises a SourceError that says why the bytes were not let in."""
 
-    def __init__(self, store: Store, proofs: Proofs, alarms: Alarms) -> None:
+    def __init__(self, store: Store, proofs: Proofs, alarms: Alarms, writing: Writing) -> None:
         self._store = store
         self._proofs = proofs
         self._alarms = alarms
+        self._writing = writing
         self._verifiers = trio.CapacityLimiter(VERIFIERS)
-        self._writers = trio.CapacityLimiter(WRITERS)
 
     async def take_small(self, key: FileKey, data: bytes, source: Source) -> Served:
         """An `.info` or `.mod` that `source` delivered."""
@@ -66,9 +63,12 @@ class Intake:
         return await self._keep(checked, source, data)
 
     async def take_zip(self, key: FileKey, temp: TempFile, source: Source) -> Served:
-        """A zip that `source` delivered into `temp`: hashed whole, from the disk, before anyone gets a byte."""
+        """A zip that `source` delivered into `temp`, hashed whole before anyone gets a byte.
+
+        `temp` is still the caller's when this raises, and used up when it returns.
+        """
         try:
-            checked = await trio.to_thread.run_sync(_check_synced, key, temp, limiter=self._verifiers)
+            checked = await trio.to_thread.run_sync(_check_temp, key, temp, limiter=self._verifiers)
         except ZipRefused as error:
             raise self._refused(key, source, error) from error
         except StoreError as error:
@@ -114,26 +114,16 @@ class Intake:
             raise Refused(source.id, reason) from error
         except NeedsProof as error:
             raise Unavailable(source.id, "a toolchain is served only with its proof; there is none now") from error
-        served = await self._commit(verified, source, content)
-        if not verified.proven and self._proofs.is_wanted(key):
-            self._proofs.wake()
-        return served
+        return await self._into_store(verified, content)
 
-    async def _commit(self, verified: VerifiedFile, source: Source, content: Content) -> Served:
-        """Keep it; when the disk does not take it, verified bytes still pass through."""
-        try:
-            stored = await trio.to_thread.run_sync(self._store.commit, verified, content, limiter=self._writers)
-            served = self.from_store(stored, source.kind)
-        except (StoreError, StoreChanged) as error:
-            log.warning("a file could not be kept and is only passed on", file=str(verified.key), error=str(error))
-            return _passed_on(verified, source, content)
-        except (Poisoned, Tombstoned) as error:
-            raise Refused("store", str(error)) from error
-        except HashMismatch as error:
-            raise Unavailable(source.id, "changed while it was read") from error
-        if stored.sha256 != verified.file.sha256:
-            log.info("other bytes with better evidence were held already", file=str(verified.key))
-        return served
+    async def _into_store(self, verified: VerifiedFile, content: Content) -> Served:
+        served = await self._writing.put(verified, content)
+        if not isinstance(content, Path):
+            return served
+        stored = await self._store.get(verified.key)  # what was read in the module cache may be another file by now
+        if stored is None or stored.sha256 != verified.file.sha256:
+            raise Unavailable(verified.source.id, "it could not be linked into the store, or changed meanwhile")
+        return self.from_store(stored, verified.source.kind)
 
     def _refused(self, key: FileKey, source: Source, error: MalformedData | ZipRefused) -> SourceError:
         self._store.refuse(key, source, str(error))
@@ -148,8 +138,7 @@ class Intake:
                 self._alarms.contradicted(found, _blob(content))
 
 
-def _check_synced(key: FileKey, temp: TempFile) -> CheckedFile:
-    temp.sync()
+def _check_temp(key: FileKey, temp: TempFile) -> CheckedFile:
     return check_zip(key, temp.size, temp.pread, from_stranger=False)
 
 
@@ -166,37 +155,3 @@ def _blob(content: Content) -> bytes | Path | None:
     if isinstance(content, TempFile):
         return content.path if content.trouble is None else None
     return content
-
-
-def _passed_on(verified: VerifiedFile, source: Source, content: Content) -> Served:
-    checked = verified.file
-    body, opener = None, None
-    match content:
-        case bytes():
-            body = content
-        case TempFile():
-            descriptor = content.open()
-            opener = partial(_dup_and_keep, _Descriptor(descriptor))
-        case Path():
-            opener = partial(_open_path, content)
-    return Served(
-        checked.key, source.kind, checked.size, checked.sha256, checked.h1, verified.proven, False, body, opener
-    )
-
-
-class _Descriptor:
-    """A descriptor that is closed when the last answer that needs it is gone."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __del__(self) -> None:
-        os.close(self.number)
-
-
-def _dup_and_keep(held: _Descriptor) -> int:
-    return os.dup(held.number)
-
-
-def _open_path(path: Path) -> int:
-    return fs.open_regular(path)[0]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from p2pmods.fetch.failures import Failures
     from p2pmods.fetch.fetcher import Fetcher
     from p2pmods.fetch.holdings import Holdings
+    from p2pmods.fetch.writing import Writing
     from p2pmods.store.store import Store
     from p2pmods.trust.evidence import Source
     from p2pmods.upstream.route import Upstream
@@ -58,6 +59,7 @@ class Listings:
         fetcher: Fetcher,
         failures: Failures,
         *,
+        writing: Writing,
         nursery: trio.Nursery,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -67,6 +69,7 @@ class Listings:
         self._upstream = upstream
         self._fetcher = fetcher
         self._failures = failures
+        self._writing = writing
         self._clock = clock
         self._not_found = NotFoundMemory(monotonic)
         self._sharing: Sharing[Listing] = Sharing(nursery, FetchFailed)
@@ -120,6 +123,7 @@ class Listings:
             raise
 
     async def _from_held(self, path: str, what: str, tried: list[SourceError]) -> Listing:
+        await self._writing.wait_empty()
         held = self._holdings.deliverable(path)
         newest = latest_of(held)
         if what not in (_LIST, _LATEST):

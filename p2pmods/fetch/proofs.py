@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from p2pmods.fetch.checksums import Checksums, Proof
     from p2pmods.store.store import Store, StoredFile
+    from p2pmods.trust.files import VerifiedFile
 
 ANSWER_WAIT: Final = 0.25  # seconds that an answer waits at most for the proof of its bytes
 TOOLCHAIN_WAIT: Final = 60.0  # seconds: a toolchain is never served without its proof
@@ -104,8 +105,13 @@ class Proofs:
         if self.is_wanted(key) and not self._storm.is_on(now=now):
             self.start(key.module)
 
+    def committed(self, verified: VerifiedFile) -> None:
+        """When it came in without its proof, let the queue look."""
+        if not verified.proven and self.is_wanted(verified.key):
+            self._woken.set()
+
     def wake(self) -> None:
-        """Something was committed without proof: let the queue look again."""
+        """Let the queue look: files without proof may have been found."""
         self._woken.set()
 
     def count_unproven(self) -> int:

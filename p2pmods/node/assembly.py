@@ -6,7 +6,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import trio
@@ -30,6 +30,7 @@ from p2pmods.fetch.intake import Intake
 from p2pmods.fetch.listings import Listings
 from p2pmods.fetch.proofs import Proofs
 from p2pmods.fetch.upkeep import Upkeep
+from p2pmods.fetch.writing import Writing
 from p2pmods.goenv import find_go
 from p2pmods.httpd.guard import allowed_hosts
 from p2pmods.httpd.listening import listen, url_of
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from p2pmods.store.store import Store
 
 log = structlog.get_logger()
+
+STOPPING: Final = 10.0  # seconds for what was answered to reach the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Assembly:
             is_public=lambda path: not config.no_sumdb.matches(path),
             nursery=background,
         )
+        self._writing = Writing(store, background, self._proofs.committed)
         self._module_cache = ModuleCache(config.module_cache) if config.module_cache else None
         self._upkeep = Upkeep(store, self._module_cache, self._proofs)
         self._holdings = Holdings(store, self._module_cache)
@@ -109,6 +113,7 @@ class Assembly:
             checksums=self._checksums,
             upstream=self._upstream,
             failures=self._failures,
+            writing=self._writing,
             about=self._about,
             is_scanned=lambda: self._upkeep.is_scanned,
         )
@@ -163,11 +168,12 @@ class Assembly:
                 task_status.started(node)
         finally:
             remove_node_file(config.data)
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + STOPPING):
+                await self._writing.wait_empty()
                 await self._client.aclose()
 
     def _build_server(self, tokens: Tokens, hosts: frozenset[str]) -> Server:
-        intake = Intake(self._store, self._proofs, self._alarms)
+        intake = Intake(self._store, self._proofs, self._alarms, self._writing)
         fetcher = Fetcher(
             self._store,
             self._module_cache,
@@ -176,6 +182,7 @@ class Assembly:
             proofs=self._proofs,
             intake=intake,
             failures=self._failures,
+            writing=self._writing,
             nursery=self._background,
             clock=time.time,
             monotonic=time.monotonic,
@@ -186,6 +193,7 @@ class Assembly:
             self._upstream,
             fetcher,
             self._failures,
+            writing=self._writing,
             nursery=self._background,
             clock=time.time,
             monotonic=time.monotonic,
@@ -201,7 +209,7 @@ class Assembly:
         names = frozenset({self._checksums.name})
         app = App(
             tokens,
-            Download(self._store, fetcher, listings, self._receivers),
+            Download(self._store, fetcher, listings, self._receivers, self._writing),
             ChecksumApi(self._checksums, names, self._failures),
             control,
             hosts,
