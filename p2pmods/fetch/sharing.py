@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+import structlog
 import trio
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class Work(Generic[T]):
@@ -45,7 +48,8 @@ class Work(Generic[T]):
 class Sharing(Generic[T]):
     """Runs at most one `make` per key at a time, in `nursery`, so that it outlives the callers that wait for it.
 
-    A failure of type `expected` is handed to every waiter; any other exception is a bug and ends the nursery.
+    Whatever it raises is handed to every waiter. What is not of type `expected` is a fault of ours and is logged too:
+    it fails these requests, not the node.
     """
 
     def __init__(self, nursery: trio.Nursery, expected: type[Exception] | tuple[type[Exception], ...]) -> None:
@@ -72,6 +76,9 @@ class Sharing(Generic[T]):
         try:
             work.resolve(await make())
         except self._expected as error:
+            work.fail(error)
+        except Exception as error:  # the border between one shared piece of work and the node
+            log.exception("work failed by a fault of p2pmods", work=str(key), exc_info=error)
             work.fail(error)
         except trio.Cancelled:
             work.fail(trio.RunFinishedError("the node is stopping"))

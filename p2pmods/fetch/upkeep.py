@@ -30,8 +30,9 @@ class Upkeep:
         self._proofs = proofs
         self.is_scanned = module_cache is None
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. A failing disk makes it try again later."""
+        task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._proofs.run)
             nursery.start_soon(self._scrub)

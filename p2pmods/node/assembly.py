@@ -37,6 +37,7 @@ from p2pmods.httpd.listening import listen, url_of
 from p2pmods.httpd.server import Server
 from p2pmods.identity.key import node_id
 from p2pmods.node.nodefile import NodeFile, remove_node_file, write_node_file
+from p2pmods.node.supervision import supervised
 from p2pmods.store.identity_file import load_or_create
 from p2pmods.store.modcache import ModuleCache
 from p2pmods.upstream.offline import OfflineState
@@ -147,10 +148,10 @@ class Assembly:
         server = self._build_server(
             tokens, allowed_hosts(port, (*config.allowed_hosts, listeners[0].getsockname()[0]))
         )
-        self._background.start_soon(self._upkeep.run)
+        await self._background.start(supervised, "upkeep", self._upkeep.run)
         if self._vcs is not None:
-            await self._background.start(self._vcs.run)
-        await self._background.start(self._checksums.run)
+            await self._background.start(supervised, "version control", self._vcs.run)
+        await self._background.start(supervised, "checksum database", self._checksums.run)
         node = Node(
             config,
             self._node_id,
