@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2pmods.api.answers import failure_answer
-from p2pmods.errors import InvalidPath, InvalidVersion, NotFound, SourceError, SumdbError, Unavailable
+from p2pmods.errors import InvalidPath, InvalidVersion, NotFound, Refused, SourceError, SumdbError, Unavailable
 from p2pmods.fetch.outcome import FetchFailed, verdict_of
 from p2pmods.gomod.escape import unescape_path, unescape_version
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.httpd.message import Response, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from p2pmods.api.routes import SumdbRoute
     from p2pmods.fetch.checksums import Checksums
     from p2pmods.fetch.failures import Failures
@@ -23,10 +25,19 @@ _NOW = ("Cache-Control", "no-store")
 class ChecksumApi:
     """Serves one database, by the names on its list; never a host taken from the URL."""
 
-    def __init__(self, checksums: Checksums | None, names: frozenset[str], failures: Failures) -> None:
+    def __init__(
+        self,
+        checksums: Checksums | None,
+        names: frozenset[str],
+        failures: Failures,
+        *,
+        is_public: Callable[[str], bool],
+    ) -> None:
+        """Paths that are not `is_public` are never named to the database, whoever asks."""
         self._checksums = checksums
         self._names = names
         self._failures = failures
+        self._is_public = is_public
 
     async def answer(self, route: SumdbRoute, *, only_held: bool, alone: bool) -> Response:
         """404 sends go on to the next proxy or to the database; after a 200 for `supported` it asks only us."""
@@ -52,6 +63,8 @@ class ChecksumApi:
             return text_body(await checksums.latest(), _NOW)
         if kind == "lookup":
             module = _module(rest)
+            if not self._is_public(module.path):
+                raise Refused(checksums.name, f"{module.path} is private here (no_sumdb): it is never asked about")
             if only_held and checksums.held_proof(module) is None:
                 raise Unavailable(checksums.name, "the record is not held, and the request asks for nothing else")
             return text_body(await checksums.lookup(module), _NOW)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from p2pmods.fetch.fetcher import Fetcher
     from p2pmods.fetch.listings import Listings
     from p2pmods.fetch.writing import Writing
-    from p2pmods.gomod.module import FileKey
     from p2pmods.httpd.message import Response
     from p2pmods.store.store import Store
 
@@ -95,17 +94,19 @@ class Download:
                 raise FetchFailed(str(served.key), Verdict.REFUSED, [refusal], str(error)) from error
             session.record(served, pinned=pinned)
             if pinned and not served.proven:
-                self._writing.then(served.key, partial(self._pin, served.key, session.origin))
+                self._writing.then(served.key, partial(self._pin, served, session.origin))
         if not served.proven:
             self._receivers.note(served.key, session.origin or client if session else client)
         self._store.count(served.source, served.size)
 
-    def _pin(self, key: FileKey, origin: str) -> None:
+    def _pin(self, served: Served, origin: str) -> None:
+        """A go.sum agreed with what was served. What is held may be something else: nothing was said of that."""
         try:
-            for held in self._store.held(key):
-                self._store.add_evidence(held, Pin(origin))
+            for held in self._store.held(served.key):
+                if held.h1 == served.h1:
+                    self._store.add_evidence(held, Pin(origin))
         except StoreError as error:
-            log.warning("a go.sum's word could not be recorded", file=str(key), error=str(error))
+            log.warning("a go.sum's word could not be recorded", file=str(served.key), error=str(error))
 
     def _file_answer(self, served: Served, target: str) -> Response:
         response = file_answer(served)

@@ -74,7 +74,7 @@ class Fetcher:
         self._writing = writing
         self._clock = clock
         self._not_found = NotFoundMemory(monotonic)
-        self._sharing: Sharing[Served] = Sharing(nursery, FetchFailed)
+        self._sharing: Sharing[Served] = Sharing(nursery, (FetchFailed, StoreError))
 
     async def get(self, key: FileKey, *, only_held: bool = False) -> Served:
         """The file, from the first source that has it. Raises FetchFailed, and StoreError when the index is gone.
@@ -83,9 +83,9 @@ class Fetcher:
         """
         try:
             self._store.check_allowed(key.module)
-            pending = self._writing.get(key)
+            pending = self._pending(key)
             if pending is not None:
-                return replace(pending, source=SourceKind.STORE)
+                return pending
             stored = await self._store.get(key)
             if stored is not None:
                 return self._intake.from_store(stored)
@@ -95,7 +95,14 @@ class Fetcher:
             pass  # it changed, or the disk failed, between the look and the reading: fetch it like a miss
         return await self._sharing.get((key, only_held), partial(self._fetch, key, only_held))
 
+    def _pending(self, key: FileKey) -> Served | None:
+        pending = self._writing.get(key)
+        return None if pending is None else replace(pending, source=SourceKind.STORE)
+
     async def _fetch(self, key: FileKey, only_held: bool) -> Served:
+        pending = self._pending(key)
+        if pending is not None:
+            return pending  # it arrived while this request looked into the store
         tried: list[SourceError] = []
         if self._module_cache is not None:
             try:
@@ -124,7 +131,7 @@ class Fetcher:
     async def _from_upstream(self, key: FileKey) -> Served:
         known = self._not_found.get(key)
         if known is not None:
-            raise known.tried[-1]
+            raise known.tried[-1].with_traceback(None)
         self._proofs.begin(key)
         if key.kind is FileKind.ZIP:
             return await self._zip_from_upstream(key)

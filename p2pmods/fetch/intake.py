@@ -13,9 +13,11 @@ import trio
 from p2pmods.errors import (
     HashMismatch,
     MalformedData,
+    Poisoned,
     Refused,
     SourceError,
     StoreError,
+    Tombstoned,
     Unavailable,
     ZipRefused,
 )
@@ -120,10 +122,15 @@ class Intake:
         served = await self._writing.put(verified, content)
         if not isinstance(content, Path):
             return served
-        stored = await self._store.get(verified.key)  # what was read in the module cache may be another file by now
-        if stored is None or stored.sha256 != verified.file.sha256:
-            raise Unavailable(verified.source.id, "it could not be linked into the store, or changed meanwhile")
-        return self.from_store(stored, verified.source.kind)
+        try:
+            stored = await self._store.get(verified.key)  # what was read there may be another file by now
+            if stored is not None and stored.sha256 == verified.file.sha256:
+                return self.from_store(stored, verified.source.kind)
+        except (Poisoned, Tombstoned) as error:
+            raise Refused("store", str(error)) from error
+        except StoreError as error:
+            raise Unavailable("store", str(error)) from error
+        raise Unavailable(verified.source.id, "it could not be linked into the store, or changed meanwhile")
 
     def _refused(self, key: FileKey, source: Source, error: MalformedData | ZipRefused) -> SourceError:
         self._store.refuse(key, source, str(error))

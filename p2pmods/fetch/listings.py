@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from p2pmods.errors import InvalidPath, InvalidVersion, MalformedData, SourceError, Unavailable
+import structlog
+
+from p2pmods.errors import InvalidPath, InvalidVersion, MalformedData, SourceError, StoreError, Unavailable
 from p2pmods.fetch.memory import NotFoundMemory
 from p2pmods.fetch.outcome import FetchFailed, Verdict, verdict_of
 from p2pmods.fetch.sharing import Sharing
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 FRESH: Final = 60.0  # seconds that an upstream's list, latest or branch is answered again unasked
 _LIST: Final = "list"
 _LATEST: Final = "@latest"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,14 @@ class Listings:
         self._writing = writing
         self._clock = clock
         self._not_found = NotFoundMemory(monotonic)
-        self._sharing: Sharing[Listing] = Sharing(nursery, FetchFailed)
+        self._sharing: Sharing[Listing] = Sharing(nursery, (FetchFailed, StoreError))
 
     async def versions(self, path: str, *, only_held: bool = False) -> Listing:
-        """`@v/list`. Raises FetchFailed."""
+        """`@v/list`. Raises FetchFailed, and StoreError when the index is gone and no upstream has an answer."""
         return await self._get(path, _LIST, partial(self._upstream.fetch_list, path), only_held=only_held)
 
     async def query(self, path: str, query: str | None, *, only_held: bool = False) -> Listing:
-        """`@latest` (`query` None) or `@v/<query>.info`. Raises FetchFailed."""
+        """`@latest` (`query` None) or `@v/<query>.info`. Raises as `versions` does."""
         if query is None:
             return await self._get(path, _LATEST, partial(self._upstream.fetch_latest, path), only_held=only_held)
         return await self._get(path, query, partial(self._upstream.fetch_query, path, query), only_held=only_held)
@@ -87,13 +91,13 @@ class Listings:
     async def _get(
         self, path: str, what: str, ask: Callable[[], Awaitable[tuple[bytes, Source]]], *, only_held: bool
     ) -> Listing:
-        known = self._store.recall(path, what)
+        known = self._recall(path, what)
         if known is not None and 0 <= self._clock() - known.source.at < FRESH:
             return Listing(known.body, SourceKind.STORE)
         if only_held:
             return await self._from_held(path, what, [Unavailable("store", "the request asks only for what is held")])
         if (failure := self._not_found.get((path, what))) is not None:
-            raise failure
+            raise failure.with_traceback(None)
         return await self._sharing.get((path, what), partial(self._ask, path, what, ask))
 
     async def _ask(self, path: str, what: str, ask: Callable[[], Awaitable[tuple[bytes, Source]]]) -> Listing:
@@ -104,13 +108,23 @@ class Listings:
             return await self._instead(path, what, [Unavailable("upstream", str(error))])
         except SourceError as error:
             return await self._instead(path, what, [error])
-        self._store.remember(path, what, answer)
-        self._store.saw(path, _versions_in(path, what, answer.body))
+        try:
+            self._store.remember(path, what, answer)
+            self._store.saw(path, _versions_in(path, what, answer.body))
+        except StoreError as error:
+            log.warning("an answer was passed on but not remembered", of=_name(path, what), error=str(error))
         return Listing(answer.body, source.kind)
+
+    def _recall(self, path: str, what: str) -> Answer | None:
+        try:
+            return self._store.recall(path, what)
+        except StoreError as error:
+            log.warning("earlier answers cannot be read", of=_name(path, what), error=str(error))
+            return None
 
     async def _instead(self, path: str, what: str, tried: list[SourceError]) -> Listing:
         """The upstream failed: what it said last while it is only in trouble, what is held when it is gone."""
-        known = self._store.recall(path, what)
+        known = self._recall(path, what)
         in_trouble = isinstance(tried[-1], Unavailable) and self._upstream.statistics().state == "online"
         if known is not None and in_trouble:
             return Listing(known.body, SourceKind.STORE)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from p2pmods.errors import NotFound, SourceError, StoreError, SumdbError, Unavailable
+from p2pmods.errors import NotFound, SourceError, StoreError, SumdbError
 from p2pmods.fetch.alarms import Alarms, Contradiction, Receivers
 from p2pmods.fetch.sharing import Sharing, Work
 from p2pmods.fetch.storm import Storm
@@ -106,9 +106,13 @@ class Proofs:
             self.start(key.module)
 
     def committed(self, verified: VerifiedFile) -> None:
-        """When it came in without its proof, let the queue look."""
-        if not verified.proven and self.is_wanted(verified.key):
-            self._woken.set()
+        """When it came in without its proof, let the queue look; a proof that came since is held against it now."""
+        key = verified.key
+        if verified.proven or not self.is_wanted(key):
+            return
+        self._woken.set()
+        if self._checksums.held_proof(key.module) is not None:
+            self._sharing.start(key, partial(self._prove, key.module))
 
     def wake(self) -> None:
         """Let the queue look: files without proof may have been found."""
@@ -132,7 +136,12 @@ class Proofs:
             statement = statement_for(key, proof)
             if statement is None:
                 continue
-            for held in self._store.held(key):
+            try:
+                found = self._store.held(key)
+            except StoreError as error:
+                log.warning("a proof could not be held against the file", file=str(key), error=str(error))
+                continue
+            for held in found:
                 if held.h1 is not None:
                     await self._settle_file(held, statement)
 
@@ -163,8 +172,8 @@ class Proofs:
             self._woken = trio.Event()
             try:
                 await self._round()
-            except StoreError as error:
-                log.warning("the queue of proofs cannot be read", error=str(error))
+            except* StoreError as errors:
+                log.warning("the queue of proofs cannot be used", error=str(errors.exceptions[0]))
             with trio.move_on_after(PAUSE):
                 await self._woken.wait()
 
@@ -185,5 +194,7 @@ class Proofs:
                 self._store.postpone_proof(module, seconds=_NO_RECORD, reason="the record has no line for it")
             except NotFound as error:
                 self._store.postpone_proof(module, seconds=_NO_RECORD, reason=error.reason)
-            except (Unavailable, SumdbError, SourceError) as error:
+            except StoreError:
+                raise
+            except Exception as error:  # also a fault of ours (it is logged): the rest of the queue must not wait
                 self._store.postpone_proof(module, seconds=_LATER, reason=str(error))

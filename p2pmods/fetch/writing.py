@@ -71,24 +71,31 @@ class Writing:
             return served
         await self._places.acquire()
         self._pending[verified.key] = served
-        self._nursery.start_soon(self._commit_behind, verified, content)
+        self._nursery.start_soon(self._commit_behind, verified, content, served)
         return served
 
     async def wait_empty(self) -> None:
-        """Until everything that is under way now is in the store or given up."""
-        while self._pending:
+        """Until everything that is under way now is in the store or given up. What comes later is not waited for."""
+        now = set(self._pending)
+        while not now.isdisjoint(self._pending):
             await self._settled.wait()
 
-    async def _commit_behind(self, verified: VerifiedFile, content: Content) -> None:
+    async def _commit_behind(self, verified: VerifiedFile, content: Content, served: Served) -> None:
+        key = verified.key
         try:
             await self._commit(verified, content)
+        except Exception as error:  # the border between one commit and the node
+            log.exception("a commit failed by a fault of p2pmods", file=str(key), exc_info=error)
         finally:
-            del self._pending[verified.key]
-            for action in self._after.pop(verified.key, ()):
-                action()
             self._places.release()
+            actions: list[Callable[[], None]] = []
+            if self._pending.get(key) is served:  # else the same file arrived twice, and the later one is left
+                del self._pending[key]
+                actions = self._after.pop(key, [])
             self._settled.set()
             self._settled = trio.Event()
+            for action in actions:
+                action()
 
     async def _commit(self, verified: VerifiedFile, content: Content) -> None:
         try:

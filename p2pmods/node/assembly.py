@@ -100,7 +100,7 @@ class Assembly:
             self._checksums,
             self._alarms,
             self._receivers,
-            is_public=lambda path: not config.no_sumdb.matches(path),
+            is_public=self._is_public,
             nursery=background,
         )
         self._writing = Writing(store, background, self._proofs.committed)
@@ -118,6 +118,10 @@ class Assembly:
             about=self._about,
             is_scanned=lambda: self._upkeep.is_scanned,
         )
+
+    def _is_public(self, path: str) -> bool:
+        """Whether the checksum database may be told of this module path."""
+        return not self._config.no_sumdb.matches(path)
 
     def _build_checksums(self) -> Checksums:
         config, setting = self._config, self._config.sumdb
@@ -211,7 +215,7 @@ class Assembly:
         app = App(
             tokens,
             Download(self._store, fetcher, listings, self._receivers, self._writing),
-            ChecksumApi(self._checksums, names, self._failures),
+            ChecksumApi(self._checksums, names, self._failures, is_public=self._is_public),
             control,
             hosts,
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from p2pmods.store.database import Database
     from p2pmods.store.layout import Layout
 
+LONGEST_WAIT: Final = 48 * 3600.0  # seconds that nobody ever postpones a proof for
 MAX_RECENT: Final = 5_000  # rows in memory, all dropped with the next write of anything
 _COLUMNS: Final = (
     "path, version, kind, place, file, size, sha256, h1, source_kind, source_id, source_at, evidence, proven,"
@@ -162,12 +163,13 @@ class FileRows:
         """Module versions with a verified `.mod` or zip, in either place, that has no proof and may be tried now."""
         sql = (
             "SELECT path, version FROM files WHERE proven = 0 AND kind != 'info' AND sha256 != ''"
-            " AND proof_next <= ? ORDER BY proof_next"
+            # later than anything is put off to: the clock was set back
+            " AND (proof_next <= ?1 OR proof_next > ?1 + ?2) ORDER BY proof_next"
         )
 
         def look(connection: sqlite3.Connection) -> list[ModuleVersion]:
             due: dict[ModuleVersion, None] = {}
-            for path, version in connection.execute(sql, (now,)):
+            for path, version in connection.execute(sql, (now, LONGEST_WAIT)):
                 if wanted(path):
                     due[_module(path, version)] = None
                     if len(due) >= limit:

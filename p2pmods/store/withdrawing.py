@@ -25,8 +25,10 @@ class Withdrawer:
         core = self._core
         with core.stripe(module.path):
             core.audit.marked("removed", module)
-            core.generation += 1
-            core.marks.add(Mark(module, State.REMOVED, "", "", core.clock()))
+            try:
+                core.marks.add(Mark(module, State.REMOVED, "", "", core.clock()))
+            finally:
+                core.generation += 1  # once the mark is in force: nothing gets into a cache of answers after this
             files = size = 0
             for key in _keys(module):
                 path = core.layout.file(key)

@@ -51,11 +51,11 @@ def parse_origin(url: str, path: str, netrc: Mapping[str, str]) -> Origin:
     """
     try:
         parts = parse_url(url)
+        host, port = split_host(parts.host)
     except ValueError as error:
         raise UpstreamRefused("upstream", f"not a proxy URL: {error}") from error
     if parts.scheme not in _PORTS:
         raise UpstreamRefused(parts.redacted, "not an http or https URL")
-    host, port = split_host(parts.host)
     target = f"{parts.path.rstrip('/')}/{quote(path, safe='/!:@&=+$,;~*()')}"
     authorization = None
     if parts.user:
@@ -74,15 +74,15 @@ def redirected(origin: Origin, location: str) -> Origin:
 
     Raises UpstreamUnavailable when it leads nowhere or from https to anything else.
     """
-    url = urljoin(f"{origin.scheme}://{origin.host_header}{origin.target}", location)
     try:
+        url = urljoin(f"{origin.scheme}://{origin.host_header}{origin.target}", location)
         parts = parse_url(url)
+        host, port = split_host(parts.host)
+        query = urlsplit(url).query
     except ValueError as error:
         raise UpstreamUnavailable(origin.name, f"redirects to no http URL: {error}") from error
     if parts.scheme != origin.scheme and parts.scheme != "https":
         raise UpstreamUnavailable(origin.name, f"redirects from {origin.scheme} to {parts.scheme}: not followed")
-    host, port = split_host(parts.host)
-    query = urlsplit(url).query
     target = quote((parts.path or "/") + (f"?{query}" if query else ""), safe=_AS_IS)
     new = Origin(origin.name, parts.scheme, host, port or _PORTS[parts.scheme], target)
     same = (new.scheme, new.host, new.port) == (origin.scheme, origin.host, origin.port)
@@ -90,9 +90,13 @@ def redirected(origin: Origin, location: str) -> Origin:
 
 
 def split_host(authority: str) -> tuple[str, int | None]:
-    """The host in lower case (IPv6 without brackets) and port of `host`, `host:port` or `[address]:port`."""
+    """The host in lower case (IPv6 without brackets) and port of `host`, `host:port` or `[address]:port`.
+
+    Raises ValueError for a name that cannot be looked up: with an empty or overlong label, say.
+    """
     name, bracket, rest = authority.lower().removeprefix("[").partition("]")
     if not bracket:
         name, _, rest = name.partition(":")
     port = rest.removeprefix(":")
+    name.encode("idna")
     return name, int(port) if port else None
