@@ -85,9 +85,10 @@ def _version_in(body: bytes, path: str, query: Query) -> str:
 
 
 def reason_of(body: bytes, status: int) -> str:
-    """The node's error text in one line, without its own name before it."""
+    """The node's error text in one line, without `p2pmods: NAME:` before it, which the caller says."""
     lines = [printable(line, 300) for line in body.decode("utf-8", "replace").splitlines() if line.strip()]
-    return "; ".join(lines[:3]).removeprefix("p2pmods: ") or f"status {status}"
+    text = "; ".join(lines[:3])
+    return text.removeprefix("p2pmods: ").partition(": ")[2] or text or f"status {status}"
 
 
 def get(flags: Mapping[str, object], targets: list[str], *, as_json: bool) -> int:

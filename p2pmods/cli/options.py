@@ -19,7 +19,7 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-# Parameter name (the setting's key) → its annotation. Order is the order in --help.
+# Parameter name (the setting's key) → its annotation, in the order of --help. Hidden: what only the mesh will use.
 _SETTINGS: dict[str, Any] = {
     "data": DataOption,
     "listen": Annotated[str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where the Go API listens.")],
@@ -31,18 +31,24 @@ _SETTINGS: dict[str, Any] = {
         str | None, typer.Option("--private", metavar="LIST", help="Patterns never named to a peer.")
     ],
     "offline": Annotated[
-        bool | None, typer.Option("--offline/--no-offline", help="Ask peers only, nothing outside.")
+        bool | None, typer.Option("--offline/--no-offline", help="Ask nothing outside: no upstream, no database.")
     ],
     "module_cache": Annotated[
         str | None, typer.Option("--module-cache", metavar="DIR", help="GOMODCACHE to use, or off.")
     ],
-    "mesh": Annotated[bool | None, typer.Option("--mesh/--no-mesh", help="Share with other nodes.")],
+    "mesh": Annotated[bool | None, typer.Option("--mesh/--no-mesh", help="Share with other nodes.", hidden=True)],
     "peer_listen": Annotated[
-        str | None, typer.Option("--peer-listen", metavar="HOST:PORT", help="Where peers connect.")
+        str | None, typer.Option("--peer-listen", metavar="HOST:PORT", help="Where peers connect.", hidden=True)
     ],
-    "peers": Annotated[list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="A node to try (many).")],
-    "mdns": Annotated[bool | None, typer.Option("--mdns/--no-mdns", help="Find nodes on the local network.")],
-    "swarm": Annotated[str | None, typer.Option("--swarm", metavar="NAME:SECRET", help="A swarm other than public.")],
+    "peers": Annotated[
+        list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="A node to try (many).", hidden=True)
+    ],
+    "mdns": Annotated[
+        bool | None, typer.Option("--mdns/--no-mdns", help="Find nodes on the local network.", hidden=True)
+    ],
+    "swarm": Annotated[
+        str | None, typer.Option("--swarm", metavar="NAME:SECRET", help="A swarm other than public.", hidden=True)
+    ],
 }
 
 

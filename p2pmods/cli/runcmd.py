@@ -87,4 +87,4 @@ def last_line(report: dict[str, Any], status: int, *, fresh: bool) -> str:
         return "the command failed, and asked this node for no module"
     if fresh:
         return "go asked for nothing: this needs no module from outside"
-    return "go asked for nothing: its own module cache had everything (p2pmods run --fresh … shows a download)"
+    return "go asked for nothing: it did not run, or its module cache had everything (run --fresh shows a download)"
