@@ -144,7 +144,9 @@ class Listings:
             return self._held_query(path, what, held, tried)
         if newest is None:
             raise FetchFailed(_name(path, what), verdict_of(tried), tried)
-        highest = self._store.highest(path)
+        # A version of which only the go.mod was ever wanted has been seen too: go may require it already.
+        named = self._store.highest(path)
+        highest = latest_of([*self._holdings.kinds(path), *([named] if named else [])])
         if highest is not None and latest_of([newest, highest]) != newest:
             hint = f"the newest version known, {highest}, is not held here; the newest that is held is {newest}"
             raise FetchFailed(_name(path, what), Verdict.UNAVAILABLE, tried, hint)

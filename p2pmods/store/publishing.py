@@ -61,7 +61,7 @@ class Published:
             self._drop(
                 FileKey(ModuleVersion(path, version), FileKind.INFO), real=FileKind.INFO in held.get(version, ())
             )
-        self._write_list(path, complete)
+        self._write_list(path, complete, set(held))
 
     def _kinds(self, path: str) -> tuple[dict[str, set[FileKind]], set[str]]:
         held: dict[str, set[FileKind]] = {}
@@ -85,10 +85,11 @@ class Published:
             fs.remove(row.path)
             self._rows.delete([row])
 
-    def _write_list(self, path: str, complete: set[str]) -> None:
+    def _write_list(self, path: str, complete: set[str], held: set[str]) -> None:
+        """`held` in part is seen too: a build may require a version of which it wants the go.mod alone."""
         target = self._layout.list_file(path)
         highest = self._memory.highest(path)
-        if not complete or (highest is not None and latest([*complete, highest]) not in complete):
+        if not complete or latest([*held, *([highest] if highest else [])]) not in complete:
             fs.remove(target)
             return
         data = format_list(complete)

@@ -208,3 +208,22 @@ def test_a_redirect_to_no_host_is_a_failure_of_the_upstream(location: str) -> No
     origin = parse_origin("http://127.0.0.1:1", "example.org/acme/widget/@v/list", {})
     with pytest.raises(UpstreamUnavailable):
         redirected(origin, location)
+
+
+async def test_offline_a_version_of_which_only_the_go_mod_is_held_is_no_reason_to_downgrade(
+    world: World, tmp_path: Path
+) -> None:
+    newer = ModuleVersion(WIDGET.path, "v1.5.0")
+    world.publish()
+    world.publish(newer)
+    async with world.node() as node:
+        for kind in FileKind:
+            await node.file(WIDGET, kind)
+        await node.file(newer, "mod")  # as `go list -m all` does: no list was ever asked for
+    assert not (tmp_path / "node" / "modules" / WIDGET.path / "@v" / "list").exists()
+    async with world.node(offline=True) as node:
+        for what in ("@v/list", "@latest"):
+            answer = await node.get(f"/{WIDGET.path}/{what}")
+            assert answer.status_code == 404
+            assert "v1.5.0" in answer.text
+        assert (await node.file(WIDGET, "zip")).status_code == 200
