@@ -16,11 +16,14 @@ from p2pmods.httpd.render import ready_made
 from p2pmods.trust.evidence import Pin, SourceKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from p2pmods.api.sessions import Access, Session
     from p2pmods.fetch.alarms import Receivers
     from p2pmods.fetch.fetcher import Fetcher
     from p2pmods.fetch.listings import Listings
     from p2pmods.fetch.writing import Writing
+    from p2pmods.gomod.module import FileKey
     from p2pmods.httpd.message import Response
     from p2pmods.store.store import Store
 
@@ -31,13 +34,21 @@ class Download:
     """Answers the three kinds of module routes, counts them, and holds a session's go.sum against them."""
 
     def __init__(
-        self, store: Store, fetcher: Fetcher, listings: Listings, receivers: Receivers, writing: Writing
+        self,
+        store: Store,
+        fetcher: Fetcher,
+        listings: Listings,
+        receivers: Receivers,
+        writing: Writing,
+        *,
+        is_proof_wanted: Callable[[FileKey], bool],
     ) -> None:
         self._store = store
         self._fetcher = fetcher
         self._listings = listings
         self._receivers = receivers
         self._writing = writing
+        self._is_proof_wanted = is_proof_wanted
         self._small = SmallFiles(lambda: store.generation)
 
     def ready(self, target: bytes, session: Session | None) -> bytes | None:
@@ -110,6 +121,8 @@ class Download:
 
     def _file_answer(self, served: Served, target: str) -> Response:
         response = file_answer(served)
-        if served.body is not None and served.lasting and served.source is SourceKind.STORE:
+        # A file whose proof is still to come goes the long way each time, so that whoever gets it is remembered.
+        is_settled = served.proven or not self._is_proof_wanted(served.key)
+        if is_settled and served.body is not None and served.lasting and served.source is SourceKind.STORE:
             self._small.put(target.encode("ascii"), Ready(ready_made(response), served))
         return response

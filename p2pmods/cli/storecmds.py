@@ -93,5 +93,9 @@ def _remove_on_disk(data: Path, modules: list[ModuleVersion]) -> dict[str, Any]:
     missing: list[str] = []
     with opened_store(data) as store:
         for module in modules:
-            (removed if store.remove(module).files else missing).append(str(module))
+            if any(store.held(key) for key in _keys([module])):
+                store.remove(module)
+                removed.append(str(module))
+            else:
+                missing.append(str(module))
     return {"removed": removed, "missing": missing}

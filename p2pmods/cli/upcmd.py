@@ -36,6 +36,7 @@ def up(flags: Mapping[str, object], *, with_parent: bool) -> int:
     """Run a node; returns 0 after SIGTERM, Ctrl-C, or (`with_parent`) when the command that started it is done."""
     config = load(flags)
     configure_logs()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         trio.run(_main, config, with_parent)
     except BaseExceptionGroup as group:
@@ -57,6 +58,9 @@ def _explained(config: Config, group: BaseExceptionGroup, *, with_parent: bool) 
         if isinstance(error, StoreInUse) and with_parent:
             return Busy(str(error))
     return group
+
+
+SWITCH_INTERVAL: Final = 0.0005  # seconds: threads that hash zips must not keep the one that answers waiting for 5 ms
 
 
 async def _main(config: Config, with_parent: bool) -> None:

@@ -100,12 +100,15 @@ class Duties:
         return [key for key in _keys_of(modules) if any(not held.in_module_cache for held in self._store.held(key))]
 
     async def remove(self, modules: Iterable[ModuleVersion]) -> dict[str, Any]:
-        """Remove with a tombstone; `missing` are those of which nothing was held."""
+        """Remove with a tombstone; `missing` are those of which nothing was held, and which get none."""
         removed: list[str] = []
         missing: list[str] = []
         for module in modules:
-            report = await trio.to_thread.run_sync(self._store.remove, module)
-            (removed if report.files else missing).append(str(module))
+            if module.version not in self._holdings.kinds(module.path):
+                missing.append(str(module))
+                continue
+            await trio.to_thread.run_sync(self._store.remove, module)
+            removed.append(str(module))
         return {"removed": removed, "missing": missing}
 
     def allow(self, modules: Iterable[ModuleVersion]) -> dict[str, Any]:

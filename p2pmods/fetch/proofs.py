@@ -179,8 +179,6 @@ class Proofs:
 
     async def _round(self) -> None:
         limiter = trio.CapacityLimiter(AT_ONCE)
-        while pause := self._storm.wait(now=trio.current_time()):  # noqa: ASYNC110 - it waits for silence
-            await trio.sleep(pause)
         while modules := self._store.unproven_due(BATCH, self._is_public):
             async with trio.open_nursery() as nursery:
                 for module in modules:
@@ -189,6 +187,8 @@ class Proofs:
     async def _prove_queued(self, module: ModuleVersion, limiter: trio.CapacityLimiter) -> None:
         """Whatever comes of it, the module leaves the front of the queue."""
         async with limiter:
+            while pause := self._storm.wait(now=trio.current_time()):  # noqa: ASYNC110 - it waits for silence
+                await trio.sleep(pause)
             try:
                 await self.start(module).wait()
                 self._store.postpone_proof(module, seconds=_NO_RECORD, reason="the record has no line for it")

@@ -7,7 +7,7 @@ from typing import Final
 
 MANY: Final = 12  # fetches: more than a `go get` of a module or three …
 WITHIN: Final = 5.0  # … begun within so many seconds are a storm, even if each waited for its proof
-QUIET: Final = 0.5  # seconds without a new fetch end it
+QUIET: Final = 2.0  # seconds without a new fetch end it: go may unpack a large zip between two
 LONGEST: Final = 20.0  # seconds after which what waits need not wait any more, storm or not
 
 

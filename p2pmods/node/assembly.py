@@ -214,7 +214,14 @@ class Assembly:
         names = frozenset({self._checksums.name})
         app = App(
             tokens,
-            Download(self._store, fetcher, listings, self._receivers, self._writing),
+            Download(
+                self._store,
+                fetcher,
+                listings,
+                self._receivers,
+                self._writing,
+                is_proof_wanted=self._proofs.is_wanted,
+            ),
             ChecksumApi(self._checksums, names, self._failures, is_public=self._is_public),
             control,
             hosts,

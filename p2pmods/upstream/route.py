@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from p2pmods.errors import NotFound, Refused, SourceError
-from p2pmods.gomod.escape import escape_path, escape_version
+from p2pmods.gomod.escape import escape_path, escape_version, unescape_path
 from p2pmods.gomod.module import FileKind
 from p2pmods.trust.evidence import Source, SourceKind
 from p2pmods.upstream.failure import Tried, UpstreamFailed, UpstreamNotFound, UpstreamRefused, UpstreamUnavailable
@@ -103,8 +103,17 @@ class Upstream:
         """`lookup/…`, `tile/…`, `latest` or `supported` of the checksum database `name`. Raises UpstreamFailed.
 
         Through the first proxy that supports it, else from the database itself; with `url` (of GOSUMDB) only there.
+        A path that no proxy may hear of is looked up at the database itself.
         """
+        if url is None and self._is_for_version_control_alone(endpoint):
+            url = f"https://{name}"
         return await self._sumdb.fetch(name, endpoint, url)
+
+    def _is_for_version_control_alone(self, endpoint: str) -> bool:
+        """Whether `endpoint` names a module path that no proxy may hear of."""
+        if not endpoint.startswith("lookup/"):
+            return False
+        return self._no_proxy.matches(unescape_path(endpoint.removeprefix("lookup/").rpartition("@")[0]))
 
     def statistics(self) -> UpstreamStatistics:
         """Frozen figures for status, metrics and dashboard."""

@@ -97,6 +97,7 @@ async def test_rm_leaves_a_tombstone_that_only_a_wish_lifts(world: World) -> Non
     async with world.node() as node:
         await node.get(MOD)
         assert (await node.control("POST", "rm", {"modules": [str(WIDGET)]}))["removed"] == [str(WIDGET)]
+        assert (await node.control("POST", "rm", {"modules": [str(WIDGET)]}))["missing"] == [str(WIDGET)]
         refused = await node.get(MOD)
         assert refused.status_code == 403
         assert (await node.control("POST", "allow", {"modules": [str(WIDGET)]}))["allowed"] == [str(WIDGET)]
@@ -140,3 +141,10 @@ async def test_a_strict_set_up_counts_from_the_moment_it_is_made(world: World) -
         record = SetupRecord(node.node.url, "", None, world.upstream.url, "strict-token")
         write_setup_record(node.node.config.data, record)
         assert (await node.get(f"/strict-token{MOD}")).status_code == 503
+
+
+async def test_rm_of_what_is_not_held_leaves_no_tombstone(world: World) -> None:
+    world.publish()
+    async with world.node() as node:
+        assert (await node.control("POST", "rm", {"modules": [str(WIDGET)]}))["missing"] == [str(WIDGET)]
+        assert (await node.get(MOD)).status_code == 200

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from p2pmods.errors import InvalidVersion, NotFound, Refused, Unavailable
+from p2pmods.errors import InvalidVersion, NotFound, Refused, SourceError, Unavailable
 from p2pmods.testing import upstream_faults as faults
 from p2pmods.testing.sumdb import ForkableLog
 from p2pmods.testing.upstream import FakeUpstream
@@ -277,3 +277,13 @@ class TestChecksumDatabase:
         fake._sumdb = log.answer
         assert await walk.fetch_sumdb(self.NAME, "latest") == log.head()
         assert fake.requests[-1].endswith("/latest")
+
+
+async def test_a_path_for_version_control_alone_is_looked_up_at_the_database_itself(
+    fake: FakeUpstream, client: ProxyClient
+) -> None:
+    walk = upstream(fake.url, client, no_proxy="example.com/secret")
+    with pytest.raises(SourceError) as failed:
+        await walk.fetch_sumdb("sum.invalid", "lookup/example.com/secret/x@v1.0.0")
+    assert failed.value.source.startswith("https://sum.invalid")
+    assert not any("secret" in path for path in fake.requests)
