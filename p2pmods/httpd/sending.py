@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 CAN_SENDFILE = hasattr(os, "sendfile")
 # Read and sent together with the head: one system call fewer than sendfile needs.
 SMALL_FILE = 32 << 10
-# be sent the whole file in one call. A sixteenth of it at a time sends a tenth less, four times it no more.
-# be sent the whole file in one call. Turns of a sixteenth of it send a tenth less, turns of four times it no more.
+# What is asked of the kernel before others get their turn: about a millisecond. A reader that keeps up would be
+# sent the whole file in one call otherwise. A sixteenth of it at a time sends a tenth less, four times it no more.
 _TURN = 4 << 20
 _PIECE = 256 << 10  # what is read into memory at once where the kernel cannot send the file itself
 _MORE = getattr(socket, "MSG_MORE", 0)

@@ -1,7 +1,7 @@
 """How a verified file gets its place: old or new afterwards, never torn, whatever happens in between.
 
-Temp in the store's file system → exact length → fsync → verified from the file (by the caller, who then holds a
-VerifiedFile) → rename → fsync of the directory → index row → log line → `list`. A crash before the rename leaves a
+Temp in the store's file system → verified from the file (by the caller, who then holds a VerifiedFile) → exact
+length → fsync → rename → fsync of the directory → index row → log line → `list`. A crash before the rename leaves a
 temp that the next start sweeps; one after it leaves a whole file without a row, which its first read verifies anew.
 """
 
