@@ -54,7 +54,7 @@ class Duties:
 
     def status(self) -> dict[str, Any]:
         """`status --json` of the running node."""
-        report = status_report(self._store.statistics(), self._unproven())
+        report = status_report(self._store.statistics(), self.unproven())
         upstream = self._upstream.statistics()
         sumdb = self._checksums.statistics()
         report["upstream"] = {
@@ -72,7 +72,8 @@ class Duties:
         report["failures"] = [failure.to_json() for failure in self._failures.recent()]
         return {**report, **self._about()}
 
-    def _unproven(self) -> int | None:
+    def unproven(self) -> int | None:
+        """How many public files have no proof; None while that is not known."""
         if not self._is_scanned():
             return None
         try:

@@ -232,7 +232,7 @@ class Assembly:
             server.statistics,
             self._upstream.statistics,
             self._checksums.statistics,
-            lambda: self._duties.status()["held"]["unproven"],
+            self._duties.unproven,
         )
         return server
 

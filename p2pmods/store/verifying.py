@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from p2pmods.errors import MalformedData, ZipRefused
+from p2pmods.gomod.info import MAX_INFO
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.gomod.paths import is_toolchain
 from p2pmods.gomod.zipcheck import MAX_GO_MOD
@@ -18,7 +19,6 @@ from p2pmods.store.recovery import unknown_file
 from p2pmods.store.stored import StoredFile
 from p2pmods.trust.evidence import Source, SourceKind
 from p2pmods.trust.files import (
-    MAX_INFO,
     CheckedFile,
     NeedsProof,
     VerifiedFile,

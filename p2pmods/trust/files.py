@@ -21,8 +21,6 @@ from p2pmods.trust.evidence import Evidence, FromModuleCache, FromUpstream, Sour
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MAX_INFO: Final = 1 << 20  # an .info is some hundred bytes; Origin of a huge repository stays far below
-
 _SEAL: Final = object()
 _MODULE_LINE: Final = re.compile(rb"^[ \t]*module[ \t(\"`]", re.MULTILINE)
 
@@ -82,8 +80,6 @@ class NeedsProof(Exception):
 
 def check_info(key: FileKey, data: bytes) -> CheckedFile:
     """Raises MalformedData when `data` is no `.info` of exactly this version."""
-    if len(data) > MAX_INFO:
-        raise MalformedData("info", f"{len(data)} bytes, more than {MAX_INFO}")
     info: Info = parse_info(data)
     if info.version != key.module.version:
         raise MalformedData("info", f"is for version {info.version!r}, not {key.module.version}")
