@@ -90,7 +90,6 @@ class _Loader:
         self._directories()
         return Config(
             **self.values,
-            setup_token=record.token if record else None,
             origins=MappingProxyType(self.origins),
             texts=MappingProxyType(self.texts),
             notices=tuple(self.notices),

@@ -21,8 +21,7 @@ class Config:
 
     `vcs_credentials` lets git use this user's own configuration, keys and helpers. `sumdb` is None when it is off,
     `module_cache` when it is off or unknown, `gopath` when unknown, `peer_listen` for all interfaces with a kept free
-    port. `setup_token` is the path token that
-    `setup --strict` put into go's settings: under it nothing follows this node.
+    port.
     """
 
     listen: Address
@@ -44,7 +43,6 @@ class Config:
     peers: tuple[Address, ...]
     mdns: bool
     swarm: SwarmSetting
-    setup_token: str | None
     origins: Mapping[str, str]
     texts: Mapping[str, str]
     notices: tuple[str, ...]

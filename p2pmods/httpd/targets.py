@@ -1,15 +1,10 @@
-"""Request paths: percent-decoding, exactly once, and the path token."""
+"""Request paths: percent-decoding, exactly once."""
 
 from __future__ import annotations
 
-import hmac
 import re
-from typing import TYPE_CHECKING
 
 from p2pmods.errors import MalformedData
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _PERCENT = re.compile(r"%(.{0,2})", re.DOTALL)
 _HEX = re.compile(r"[0-9A-Fa-f]{2}\Z")
@@ -35,16 +30,3 @@ def decode_path(path: str) -> str:
     if any(ord(c) < 0x20 or ord(c) == 0x7F for c in decoded):
         raise MalformedData("request path", "a control character")
     return decoded
-
-
-def split_token(path: str, tokens: Iterable[str]) -> tuple[str | None, str]:
-    """`/<token>/rest` → (token, `/rest`) when its first segment is one of `tokens`, else (None, path).
-
-    Every token is compared, each in constant time: how long it takes says nothing about them.
-    """
-    first, slash, rest = path.removeprefix("/").partition("/")
-    found = None
-    for token in tokens:
-        if hmac.compare_digest(first.encode("utf-8", "surrogatepass"), token.encode()):
-            found = token
-    return (found, slash + rest or "/") if found else (None, path)

@@ -286,11 +286,6 @@ def test_what_setup_recorded_is_the_upstream_and_its_address_is_never_asked(tmp_
     assert config.origins["upstream"] == "setup record"
 
 
-def test_the_token_of_a_strict_setup_is_part_of_the_settings(tmp_path: Path) -> None:
-    write_setup_record(tmp_path / "data", SetupRecord("http://127.0.0.1:3070", "x", None, "direct", "t0ken"))
-    assert load().setup_token == "t0ken"
-
-
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", '{"node": 1, "written": 2, "before": 3, "upstream": 4, "token": 5}']
 )

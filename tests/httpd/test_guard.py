@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from p2pmods.errors import MalformedData
 from p2pmods.httpd.guard import allowed_hosts, is_host_allowed, is_read, is_same_origin
-from p2pmods.httpd.targets import decode_path, split_token
+from p2pmods.httpd.targets import decode_path
 
 ALLOWED = allowed_hosts(3070, ["host.docker.internal", "Proxy.example:8080"])
 
@@ -116,21 +116,3 @@ def test_decoding_keeps_the_segments(sent: str) -> None:
         return
     assert decoded.count("/") == sent.count("/")
     assert all(c.isprintable() or ord(c) > 0x7F for c in decoded)
-
-
-@pytest.mark.parametrize(
-    ("path", "split"),
-    [
-        ("/s3cret/a/@v/list", ("s3cret", "/a/@v/list")),
-        ("/other/", ("other", "/")),
-        ("/s3cret", ("s3cret", "/")),
-        ("/s3cre/a", (None, "/s3cre/a")),
-        ("/s3crets/a", (None, "/s3crets/a")),
-        ("/S3cret/a", (None, "/S3cret/a")),
-        ("//s3cret/a", (None, "//s3cret/a")),
-        ("/", (None, "/")),
-        ("/☃/a", (None, "/☃/a")),
-    ],
-)
-def test_a_path_token_is_the_first_segment(path: str, split: tuple[str | None, str]) -> None:
-    assert split_token(path, ["s3cret", "other", ""]) == split
