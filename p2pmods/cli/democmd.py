@@ -143,6 +143,7 @@ class _Story:
         if problem:
             raise UserError(f"the download failed: {problem}")
         report = await trio.to_thread.run_sync(session.end)
+        await self.node.duties.wait_written()  # answers do not wait for the disk, but `why` looks there
         for line in table(self._row(module, expected) for module in HONEST):
             say(f"     {line}")
         say(f"   {summary(report)}")
