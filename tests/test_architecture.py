@@ -18,18 +18,23 @@ LAYERS = (
     ("node",),
     ("api",),
     ("fetch",),
+    ("mesh",),
     ("testing",),  # only cli's demo, tests and simulations stand on it
     ("upstream",),
     ("store",),
     ("httpd",),
     ("trust",),
+    ("swarm",),
+    ("directory",),
+    ("membership",),
     ("identity",),
+    ("wire",),
     ("sumdb",),
     ("config", "goenv", "logs"),  # settings are parsed by gomod's rules
     ("gomod",),
     ("errors",),
 )
-SANS_IO = ("trust", "identity", "sumdb", "gomod")
+SANS_IO = ("trust", "swarm", "directory", "membership", "identity", "wire", "sumdb", "gomod")
 WORLD = frozenset(
     {"trio", "httpx", "socket", "os", "time", "random", "pathlib", "secrets", "subprocess", "threading"}
 )
@@ -71,7 +76,7 @@ def test_imports_point_downward_only(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in MODULES if layer_of(p) in ("upstream", "store", "fetch", "api", "node")], ids=ids
+    "path", [p for p in MODULES if layer_of(p) in ("upstream", "store", "mesh", "fetch", "api", "node")], ids=ids
 )
 def test_the_product_does_not_stand_on_its_test_tools(path: Path) -> None:
     assert not any(name.startswith("p2pmods.testing") for name in imports_of(path))

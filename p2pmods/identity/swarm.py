@@ -1,0 +1,52 @@
+"""A swarm: a name and a secret, and the keys that follow from them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+if TYPE_CHECKING:
+    from p2pmods.gomod.module import ModuleVersion
+
+SECRET_SIZE: Final = 32  # bytes
+OBJECT_KEY_SIZE: Final = 16  # bytes
+PUBLIC_NAME: Final = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """Who knows the secret is a member. The three keys have 32 bytes each, and tell nothing of one another.
+
+    `ca_seed` makes the key that signs the members' certificates, `datagram_key` seals membership datagrams,
+    `naming_key` names what is looked for.
+    """
+
+    name: str
+    secret: bytes = field(repr=False)
+    ca_seed: bytes = field(init=False, repr=False, compare=False)
+    datagram_key: bytes = field(init=False, repr=False, compare=False)
+    naming_key: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != SECRET_SIZE:
+            raise ValueError(f"a swarm's secret has {SECRET_SIZE} bytes, not {len(self.secret)}")
+        for name in ("ca_seed", "datagram_key", "naming_key"):
+            object.__setattr__(self, name, self._derive(name))
+
+    def _derive(self, purpose: str) -> bytes:
+        # The name is part of it: two swarms that were given one secret by mistake stay apart.
+        info = f"p2pmods swarm v1 {purpose} {self.name}".encode()
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self.secret)
+
+    def object_key(self, module: ModuleVersion) -> bytes:
+        """What a module version is called where its name is nobody's business: 16 bytes."""
+        return hmac.digest(self.naming_key, str(module).encode(), hashlib.sha256)[:OBJECT_KEY_SIZE]
+
+
+# Its secret is known to everyone: it gives privacy on the wire and a stable label, and no trust.
+PUBLIC: Final = Swarm(PUBLIC_NAME, hashlib.sha256(b"p2pmods public swarm v1").digest())
