@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import sys
@@ -18,6 +20,8 @@ _REASONS = {
 }
 
 
+# Always built into Linux and open to every user, and it does not pace: docs/adr/0013.
+_LOOPBACK_CONGESTION_CONTROL = b"reno"
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where all interfaces are reached from here
 
 
@@ -76,8 +80,18 @@ def _bind(family: int, where: tuple[object, ...], backlog: int) -> socket.socket
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setblocking(False)
         listener.bind(where)
+        if ipaddress.ip_address(str(where[0])).is_loopback:
+            _do_not_pace(listener)
         listener.listen(backlog)
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+def _do_not_pace(listener: socket.socket) -> None:
+    """What it accepts is sent as fast as it is taken. Where the system offers no choice, its own way stays."""
+    option = getattr(socket, "TCP_CONGESTION", None)
+    if option is not None:
+        with contextlib.suppress(OSError):  # a kernel without it, or a sandbox that forbids the choice
+            listener.setsockopt(socket.IPPROTO_TCP, option, _LOOPBACK_CONGESTION_CONTROL)
