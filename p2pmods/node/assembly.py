@@ -178,7 +178,7 @@ class Assembly:
             remove_node_file(config.data)
             with trio.CancelScope(shield=True, deadline=trio.current_time() + STOPPING):
                 await self._writing.wait_empty()
-                await self._client.aclose()
+                self._client.close()
 
     def _build_server(self, tokens: Tokens, hosts: frozenset[str]) -> Server:
         intake = Intake(self._store, self._proofs, self._alarms, self._writing)
