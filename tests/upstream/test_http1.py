@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+from functools import partial
+from typing import TYPE_CHECKING
+
 import pytest
+import trio
+import trustme
 
 from p2pmods.errors import Unavailable
 from p2pmods.upstream.http1 import MAX_HEAD
@@ -11,6 +17,9 @@ from p2pmods.upstream.offline import OfflineState
 from p2pmods.upstream.proxy import ProxyClient
 from tests.upstream.raw import RawServer
 from tests.upstream.world import QUICK
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PLAIN = OK + b"Content-Length: 9\r\n\r\nmodule x\n"
@@ -79,3 +88,30 @@ async def test_headers_without_end_are_not_waited_for() -> None:
     async with server.running():
         with pytest.raises(Unavailable, match="bytes of headers"):
             await ask(server)
+
+
+@pytest.mark.parametrize("farewell", [False, True])
+async def test_over_tls_only_a_farewell_ends_an_answer_without_length(tmp_path: Path, *, farewell: bool) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    async def serve(tcp: trio.SocketStream) -> None:
+        stream = trio.SSLStream(tcp, context, server_side=True)
+        await stream.receive_some()
+        await stream.send_all(OK + b"\r\nmodule x\n")
+        await (stream.unwrap() if farewell else tcp.aclose())
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        url = f"https://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+        environ = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+        client = ProxyClient(OfflineState(), limits=QUICK, environ=environ, netrc={})
+        if farewell:
+            assert await client.get(url, "x/@v/v1.0.0.mod", Want.MOD) == b"module x\n"
+        else:
+            with pytest.raises(Unavailable, match="broke off"):
+                await client.get(url, "x/@v/v1.0.0.mod", Want.MOD)
+        client.close()
+        nursery.cancel_scope.cancel()
