@@ -66,11 +66,17 @@ class Connections:
 
     def put_back(self, origin: Origin, connection: Connection) -> None:
         """The request is over, or was given up."""
+        self._close_stale()
         if not connection.is_reusable:
             connection.close()
             return
         connection.idle_since = trio.current_time()
         self._idle.setdefault((origin.scheme, origin.authority), []).append(connection)
+
+    def _close_stale(self) -> None:
+        for idle in self._idle.values():  # each in the order of their coming
+            while idle and trio.current_time() - idle[0].idle_since >= _KEEPALIVE:
+                idle.pop(0).close()
 
     def close(self) -> None:
         """Close every idle connection."""

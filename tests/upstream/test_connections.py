@@ -50,6 +50,16 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(client:
     assert client.statistics()[0].retries == 0
 
 
+async def test_a_connection_that_was_idle_too_long_is_closed(
+    fake: FakeUpstream, client: ProxyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pmods.upstream.connections._KEEPALIVE", 0.0)
+    fake.files = {f"/x/@v/v1.{n}.0.mod": b"module x\n" for n in range(3)}
+    for path in fake.files:
+        assert await client.get(fake.url, path.removeprefix("/"), Want.MOD)
+    assert fake.connections == 3
+
+
 async def test_at_most_eight_zips_come_at_once(fake: FakeUpstream, client: ProxyClient) -> None:
     for number in range(30):
         fake.files[f"/x/@v/v1.{number}.0.zip"] = ZIP
