@@ -123,6 +123,13 @@ async def test_in_a_storm_what_was_answered_is_written_when_it_is_over(stormy: S
     assert sorted(stormy.committed) == ["v1.0.0", "v1.0.1", "v1.0.2"]
 
 
+async def test_half_a_bound_ends_the_wait_too(stormy: Stormy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2pmods.fetch.writing.MOST", 4)
+    for number in range(2):
+        await stormy.writing.put(verified(number), GO_MOD)
+    await stormy.some.wait()
+
+
 async def test_whoever_asks_what_is_held_ends_the_wait(stormy: Stormy) -> None:
     await stormy.writing.put(verified(0), GO_MOD)
     await stormy.writing.wait_empty()

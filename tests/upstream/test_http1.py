@@ -83,6 +83,13 @@ async def test_a_connection_that_says_more_than_it_was_asked_is_not_used_again()
     assert server.connections == 2
 
 
+async def test_a_connection_that_says_close_is_not_used_again() -> None:
+    answer = PLAIN.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n")
+    async with RawServer(answer, answer).running() as server:  # which then leaves the closing to us
+        assert (await ask(server, times=2))[0] == [b"module x\n"] * 2
+    assert server.connections == 2
+
+
 async def test_headers_without_end_are_not_waited_for() -> None:
     server = RawServer(*[OK + b"X: x\r\n" * MAX_HEAD] * QUICK.attempts)  # and the connection stays open
     async with server.running():
