@@ -23,6 +23,7 @@ from p2pmods.errors import (
 )
 from p2pmods.fetch.memory import NotFoundMemory
 from p2pmods.fetch.outcome import FetchFailed, Served, Verdict, verdict_of
+from p2pmods.fetch.receiving import Receiver
 from p2pmods.fetch.sharing import Sharing
 from p2pmods.gomod.info import format_info, synthesise_info
 from p2pmods.gomod.module import FileKey, FileKind
@@ -142,13 +143,13 @@ class Fetcher:
 
     async def _zip_from_upstream(self, key: FileKey) -> Served:
         try:
-            temp = self._store.temp()
+            sink = Receiver(self._store.temp)
             try:
                 return await self._upstream.fetch_file(
-                    key, temp, lambda source: self._intake.take_zip(key, temp, source)
+                    key, sink, lambda source: self._intake.take_zip(key, sink.content(), source)
                 )
             except BaseException:
-                temp.discard()
+                sink.discard()
                 raise
         except StoreError as error:
             raise Unavailable("store", str(error)) from error

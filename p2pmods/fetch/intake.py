@@ -64,18 +64,18 @@ class Intake:
             raise self._refused(key, source, error) from error
         return await self._keep(checked, source, data)
 
-    async def take_zip(self, key: FileKey, temp: TempFile, source: Source) -> Served:
-        """A zip that `source` delivered into `temp`, hashed whole before anyone gets a byte.
+    async def take_zip(self, key: FileKey, content: TempFile | bytes, source: Source) -> Served:
+        """A zip that `source` delivered, hashed whole before anyone gets a byte.
 
-        `temp` is still the caller's when this raises, and used up when it returns.
+        A TempFile is still the caller's when this raises, and used up when it returns.
         """
         try:
-            checked = await trio.to_thread.run_sync(_check_temp, key, temp, limiter=self._verifiers)
+            checked = await trio.to_thread.run_sync(_check_received, key, content, limiter=self._verifiers)
         except ZipRefused as error:
             raise self._refused(key, source, error) from error
         except StoreError as error:
             raise Unavailable("store", str(error)) from error
-        return await self._keep(checked, source, temp)
+        return await self._keep(checked, source, content)
 
     async def take_external(self, key: FileKey, path: Path, source: Source) -> Served:
         """A file of the user's module cache, which is linked into the store when it passes."""
@@ -145,8 +145,10 @@ class Intake:
                 self._alarms.contradicted(found, _blob(content))
 
 
-def _check_temp(key: FileKey, temp: TempFile) -> CheckedFile:
-    return check_zip(key, temp.size, temp.pread, from_stranger=False)
+def _check_received(key: FileKey, content: TempFile | bytes) -> CheckedFile:
+    if isinstance(content, TempFile):
+        return check_zip(key, content.size, content.pread, from_stranger=False)
+    return check_zip(key, len(content), lambda at, length: content[at : at + length], from_stranger=False)
 
 
 def _check_external(key: FileKey, path: Path) -> CheckedFile:

@@ -17,7 +17,6 @@ import trio
 from p2pmods.errors import NotFound, SourceError, StoreError, SumdbError
 from p2pmods.fetch.alarms import Alarms, Contradiction, Receivers
 from p2pmods.fetch.sharing import Sharing, Work
-from p2pmods.fetch.storm import Storm
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.paths import is_toolchain
 from p2pmods.trust.evidence import SumdbProof
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from p2pmods.fetch.checksums import Checksums, Proof
+    from p2pmods.fetch.storm import Storm
     from p2pmods.store.store import Store, StoredFile
     from p2pmods.trust.files import VerifiedFile
 
@@ -57,6 +57,7 @@ class Proofs:
         checksums: Checksums,
         alarms: Alarms,
         receivers: Receivers,
+        storm: Storm,
         *,
         is_public: Callable[[str], bool],
         nursery: trio.Nursery,
@@ -69,7 +70,7 @@ class Proofs:
         self._sharing: Sharing[Proof] = Sharing(nursery, _EXPECTED)
         self._nursery = nursery
         self._woken = trio.Event()
-        self._storm = Storm()
+        self._storm = storm
         self._off = checksums.statistics().state == "off"
 
     def is_wanted(self, key: FileKey) -> bool:

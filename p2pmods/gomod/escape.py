@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from p2pmods.errors import InvalidPath, InvalidVersion
@@ -13,6 +14,7 @@ _ESCAPED: Final = re.compile(r"(?:[^!A-Z\u0080-\U0010ffff]|![a-z])*")
 _BANG: Final = re.compile(r"!([a-z])")
 
 
+@lru_cache(512)
 def escape_path(path: str) -> str:
     """`github.com/!azure/x` of `github.com/Azure/x`. Raises InvalidPath when it is no module path."""
     check_path(path)
@@ -28,6 +30,7 @@ def unescape_path(escaped: str) -> str:
     return path
 
 
+@lru_cache(512)
 def escape_version(version: str) -> str:
     """`v1.0.0-!r!c1` of `v1.0.0-RC1`; a branch name or hash will do too. Raises InvalidVersion."""
     if "!" in version or not version.isascii():

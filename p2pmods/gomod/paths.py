@@ -6,6 +6,7 @@ Go's rules are about bytes and ours about `str`; a lone surrogate is what invali
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from p2pmods.errors import InvalidPath, InvalidVersion, printable
@@ -44,6 +45,7 @@ _WINDOWS_NAMES: Final = frozenset(
 )
 
 
+@lru_cache(512)  # one request checks its path five times, on its way from text to value to file name
 def check_path(path: str) -> None:
     """Raises InvalidPath unless `path` may be a module path (module.CheckPath)."""
     _check(path, _MODULE)
@@ -125,6 +127,7 @@ def check_module(path: str, version: str) -> None:
     check_path_major(path, version)
 
 
+@lru_cache(512)
 def check_module_version(path: str, version: str) -> None:
     """`check_module`, and the version must be canonical: only such a version names files that never change."""
     check_module(path, version)

@@ -29,6 +29,7 @@ from p2pmods.fetch.holdings import Holdings
 from p2pmods.fetch.intake import Intake
 from p2pmods.fetch.listings import Listings
 from p2pmods.fetch.proofs import Proofs
+from p2pmods.fetch.storm import Storm
 from p2pmods.fetch.upkeep import Upkeep
 from p2pmods.fetch.writing import Writing
 from p2pmods.goenv import find_go
@@ -95,15 +96,17 @@ class Assembly:
         self._receivers = Receivers(time.time)
         self._alarms = Alarms(store, self._receivers)
         self._checksums = self._build_checksums()
+        storm = Storm()
         self._proofs = Proofs(
             store,
             self._checksums,
             self._alarms,
             self._receivers,
+            storm,
             is_public=self._is_public,
             nursery=background,
         )
-        self._writing = Writing(store, background, self._proofs.committed)
+        self._writing = Writing(store, background, storm, self._proofs.committed)
         self._module_cache = ModuleCache(config.module_cache) if config.module_cache else None
         self._upkeep = Upkeep(store, self._module_cache, self._proofs)
         self._holdings = Holdings(store, self._module_cache)
@@ -175,7 +178,7 @@ class Assembly:
             remove_node_file(config.data)
             with trio.CancelScope(shield=True, deadline=trio.current_time() + STOPPING):
                 await self._writing.wait_empty()
-                await self._client.aclose()
+                self._client.close()
 
     def _build_server(self, tokens: Tokens, hosts: frozenset[str]) -> Server:
         intake = Intake(self._store, self._proofs, self._alarms, self._writing)

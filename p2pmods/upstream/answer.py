@@ -50,7 +50,7 @@ class Head:
 
     @property
     def length(self) -> int | None:
-        """Content-Length; httpcore has refused what is no number."""
+        """Content-Length; httptools has refused what is no number."""
         value = self.headers.get("content-length", "")
         return int(value) if value.isascii() and value.isdigit() else None
 

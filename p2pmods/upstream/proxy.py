@@ -6,33 +6,31 @@ import os
 import random
 import sys
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import httpcore
 import trio
 
 from p2pmods.errors import printable
 from p2pmods.upstream.answer import MAX_ERROR_BODY, REDIRECTS, Head, TryAgain, raise_for_status
-from p2pmods.upstream.body import read_body, read_start
-from p2pmods.upstream.connections import Connections
+from p2pmods.upstream.connections import Connections, proxy_authorization
 from p2pmods.upstream.failure import Unreachable, UpstreamFailed, UpstreamUnavailable
 from p2pmods.upstream.hosts import Host, HostStatistics
 from p2pmods.upstream.limits import Limits, Want
 from p2pmods.upstream.netrc import netrc_path, read_netrc
 from p2pmods.upstream.origin import Origin, parse_origin, redirected
 from p2pmods.upstream.sink import BytesSink
+from p2pmods.upstream.sockets import BrokeOff, ConnectFailed, cause
 from p2pmods.upstream.transfer import Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
+    from p2pmods.upstream.http1 import Connection
     from p2pmods.upstream.offline import OfflineState
     from p2pmods.upstream.sink import Sink
 
-_USER_AGENT: Final = b"p2pmods"
 _TWICE: Final = 2  # attempts at what usually stays as it is: no connection
 
 
@@ -102,9 +100,9 @@ class ProxyClient:
         """One entry for each host asked so far."""
         return tuple(host.statistics() for host in self._hosts.values())
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._connections.aclose()
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._connections.close()
 
     def _host(self, authority: str) -> Host:
         if authority not in self._hosts:
@@ -146,12 +144,10 @@ class ProxyClient:
         with trio.CancelScope(deadline=min(now + self._limits.answer, request.deadline)) as scope:
             try:
                 await self._exchange(request, scope)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError) as error:
+            except ConnectFailed as error:
                 raise TryAgain(Unreachable(request.origin.name, _words(error)), attempts=_TWICE) from error
-            except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            except BrokeOff as error:
                 raise TryAgain(UpstreamUnavailable(request.origin.name, f"broke off: {_words(error)}")) from error
-            except httpcore.UnsupportedProtocol as error:
-                raise UpstreamUnavailable(request.origin.name, _words(error)) from error
         if scope.cancelled_caught:
             self._too_late(request)
 
@@ -167,81 +163,62 @@ class ProxyClient:
         )
 
     async def _exchange(self, request: _Request, scope: trio.CancelScope) -> None:
-        async with self._answer(request) as response:
-            request.body = True
-            head = Head.parse(response.status, response.headers)
-            if head.status not in (200, 206):
-                await self._fail(request, head, response)
-            now = trio.current_time()
-            request.transfer.begin(head, now=now)
-            scope.deadline = min(now + self._limits.silence, request.deadline)
+        """Ask, follow redirects, and take the answer at their end."""
+        origin = request.origin
+        for _ in range(self._limits.redirects + 1):
+            connection = await self._connections.take(origin, timeout=self._limits.connect)
+            try:
+                head = await connection.ask(self._request_bytes(origin, request.transfer))
+                if head.status not in REDIRECTS:
+                    request.body = True
+                    await self._take(request, head, connection, scope)
+                    return
+                await connection.read_start(MAX_ERROR_BODY)  # so that the connection can be used again
+            finally:
+                self._connections.put_back(origin, connection)
+            origin = redirected(origin, head.headers.get("location", ""))
+        raise UpstreamUnavailable(request.origin.name, f"stopped after {self._limits.redirects} redirects")
 
-            def take(data: bytes) -> None:
+    async def _take(self, request: _Request, head: Head, connection: Connection, scope: trio.CancelScope) -> None:
+        if head.status not in (200, 206):
+            await self._fail(request, head, connection)
+        now = trio.current_time()
+        request.transfer.begin(head, now=now)
+        self._bodies += 1
+        try:
+            scope.deadline = min(now + self._limits.silence, request.deadline)
+            while data := await connection.read():
                 now = trio.current_time()
                 request.host.received += len(data)
                 request.transfer.receive(data, sharers=self._bodies, now=now)
                 scope.deadline = min(now + self._limits.silence, request.deadline)
+        finally:
+            self._bodies -= 1
+        request.transfer.finish()
 
-            self._bodies += 1
-            try:
-                await read_body(response, take)
-            finally:
-                self._bodies -= 1
-            request.transfer.finish()
-
-    async def _fail(self, request: _Request, head: Head, response: httpcore.Response) -> None:
+    async def _fail(self, request: _Request, head: Head, connection: Connection) -> None:
         if head.status == 416:
             request.transfer.refuse_range()
         raise_for_status(
             request.origin.name,
             head,
-            await read_start(response, MAX_ERROR_BODY),
+            await connection.read_start(MAX_ERROR_BODY),
             retry_after_limit=self._limits.retry_after,
             had_credentials=request.origin.authorization is not None,
         )
 
-    @asynccontextmanager
-    async def _answer(self, request: _Request) -> AsyncIterator[httpcore.Response]:
-        """The answer at the end of the redirects."""
-        origin = request.origin
-        extra = request.transfer.request_headers()
-        for _ in range(self._limits.redirects + 1):
-            async with self._send(origin, request.want, extra) as response:
-                if response.status not in REDIRECTS:
-                    yield response
-                    return
-                await read_start(response, MAX_ERROR_BODY)  # so that the connection can be used again
-                location = Head.parse(response.status, response.headers).headers.get("location", "")
-            origin = redirected(origin, location)
-        raise UpstreamUnavailable(request.origin.name, f"stopped after {self._limits.redirects} redirects")
-
-    @asynccontextmanager
-    async def _send(
-        self, origin: Origin, want: Want, extra: list[tuple[bytes, bytes]]
-    ) -> AsyncIterator[httpcore.Response]:
-        headers = [
-            (b"Host", origin.host_header.encode("idna")),
-            (b"User-Agent", _USER_AGENT),
-            (b"Accept-Encoding", b"identity"),
-            *extra,
-        ]
+    def _request_bytes(self, origin: Origin, transfer: Transfer) -> bytes:
+        host = origin.host_header.encode("idna")
+        target = origin.target.encode("ascii")
+        lines = [b"Host: %b\r\nUser-Agent: p2pmods\r\nAccept-Encoding: identity\r\n" % host]
+        lines += [b"%b: %b\r\n" % header for header in transfer.request_headers()]
         if origin.authorization is not None:
-            headers.append((b"Authorization", origin.authorization.encode("ascii")))
-        url = httpcore.URL(
-            scheme=origin.scheme.encode("ascii"),
-            host=origin.host.encode("idna"),
-            port=origin.explicit_port,
-            target=origin.target.encode("ascii"),
-        )
-        request = httpcore.Request(
-            b"GET", url, headers=headers, extensions={"timeout": {"connect": self._limits.connect}}
-        )
-        pool = self._connections.pool(origin, http2=want is not Want.ZIP)
-        response = await pool.handle_async_request(request)
-        try:
-            yield response
-        finally:
-            await response.aclose()
+            lines.append(b"Authorization: %b\r\n" % origin.authorization.encode("ascii"))
+        via = self._connections.proxy_for(origin) if origin.scheme == "http" else None
+        if via is not None:
+            target = b"http://%b%b" % (host, target)
+            lines.append(proxy_authorization(via))
+        return b"GET %b HTTP/1.1\r\n%b\r\n" % (target, b"".join(lines))
 
 
 def _netrc(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -252,4 +229,4 @@ def _netrc(environ: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _words(error: Exception) -> str:
-    return printable(str(error) or type(error).__name__)
+    return printable(cause(error))

@@ -1,213 +1,173 @@
-"""The network beneath the HTTP client: an httpcore backend on trio that reads in large pieces.
+"""The connections beneath the HTTP client, plain or TLS, that read in large pieces and into the same memory.
 
-trio's TLS stream hands out one record (16 KiB) a time; every piece then passes httpcore, h11 and their generators,
-and for hundreds of megabytes that is most of the client's time. Here one read empties the socket's buffer, decrypts
-all of it and hands it on as one piece.
+trio's TLS stream hands out one record (16 KiB) a time, each in bytes of its own. Here one read empties the socket's
+buffer, and what was decrypted of it is handed on as one piece.
 """
 
 from __future__ import annotations
 
-import math
-import select
+import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final, Protocol, cast
 
-import httpcore
 import trio
-
-from p2pmods.upstream.dial import Names, dial
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 READ_SIZE: Final = 256 << 10
 
 
-class TcpStream(httpcore.AsyncNetworkStream):
-    """A plain connection."""
+class ConnectFailed(Exception):
+    """No connection came about: TCP, TLS, or a web proxy on the way."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+class BrokeOff(Exception):
+    """A connection ended before its time, or its other end talks nonsense."""
+
+
+class Stream(Protocol):
+    """Bytes both ways. Used by one task at a time; after an error or a cancellation only `close` is left."""
+
+    async def receive(self) -> memoryview:
+        """What has arrived, empty at the end. It is overwritten by the next call. Raises OSError, ssl.SSLError."""
+
+    async def send(self, data: bytes) -> None:
+        """All of `data`. Raises OSError, ssl.SSLError."""
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has arrived, not the end either."""
+
+    def close(self) -> None:
+        """At once and without farewell; any number of times."""
+
+
+class TcpStream:
+    """A plain connection. It takes `sock` over."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._buffer = memoryview(bytearray(READ_SIZE))
+
+    async def receive(self) -> memoryview:
+        await trio.lowlevel.checkpoint_if_cancelled()
         try:
-            with trio.fail_after(math.inf if timeout is None else timeout):
-                return bytes(await self._stream.receive_some(READ_SIZE))
-        except trio.TooSlowError as error:
-            raise httpcore.ReadTimeout from error
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise httpcore.ReadError(_cause(error)) from error
+            count = self._sock.recv_into(self._buffer)
+        except BlockingIOError:
+            count = await self._receive_later()
+        else:
+            await trio.lowlevel.cancel_shielded_checkpoint()  # a fast sender must not keep the others waiting
+        return self._buffer[:count]
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    async def _receive_later(self) -> int:
+        while True:
+            await trio.lowlevel.wait_readable(self._sock)
+            try:
+                return self._sock.recv_into(self._buffer)
+            except BlockingIOError:
+                continue
+
+    async def send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._sock.send(rest) :]
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self._sock)
+
+    def is_quiet(self) -> bool:
         try:
-            with trio.fail_after(math.inf if timeout is None else timeout):
-                await self._stream.send_all(buffer)
-        except trio.TooSlowError as error:
-            raise httpcore.WriteTimeout from error
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise httpcore.WriteError(_cause(error)) from error
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        stream = TlsStream(self, ssl_context, server_hostname)
-        try:
-            with trio.fail_after(math.inf if timeout is None else timeout):
-                await stream.handshake()
-        except trio.TooSlowError as error:
-            await trio.aclose_forcefully(self._stream)
-            raise httpcore.ConnectTimeout from error
-        except (ssl.SSLError, httpcore.ReadError, httpcore.WriteError) as error:
-            await trio.aclose_forcefully(self._stream)
-            raise httpcore.ConnectError(_cause(error)) from error
-        return stream
-
-    def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":  # an idle connection is so only when the other side closed it
-            return _is_readable(self._stream.socket.fileno())
-        if info == "client_addr":
-            return self._stream.socket.getsockname()
-        if info == "server_addr":
-            return self._stream.socket.getpeername()
-        return self._stream.socket if info == "socket" else None
+    def close(self) -> None:
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
 
 
-class TlsStream(httpcore.AsyncNetworkStream):
+class TlsStream:
     """TLS over another stream (over TLS again, behind a web proxy that is reached by https)."""
 
-    def __init__(
-        self, stream: httpcore.AsyncNetworkStream, context: ssl.SSLContext, server_hostname: str | None
-    ) -> None:
+    def __init__(self, stream: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
         self._stream = stream
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
-        self._sending = trio.StrictFIFOLock()
+        self._buffer = memoryview(bytearray(READ_SIZE))
         self._ended = False
 
     async def handshake(self) -> None:
-        """Raises ssl.SSLError (a certificate that is not trusted among them), ReadError, WriteError."""
+        """Raises ssl.SSLError (a certificate that is not trusted among them), OSError."""
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                await self._flush(None)
-                await self._feed(None)
+                await self._flush()
+                await self._feed()
             else:
-                await self._flush(None)
+                await self._flush()
                 return
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    async def receive(self) -> memoryview:
         while True:
-            if pieces := self._decrypted():
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            if self._ended:
-                return b""
-            await self._flush(timeout)
-            await self._feed(timeout)
+            count = self._decrypt()
+            if count or self._ended:
+                return self._buffer[:count]
+            await self._flush()
+            await self._feed()
 
-    def _decrypted(self) -> list[bytes]:
-        pieces: list[bytes] = []
+    def _decrypt(self) -> int:
+        """How many bytes of the buffer are filled."""
+        count = 0
         try:
-            while piece := self._tls.read(READ_SIZE):
-                pieces.append(piece)
-            self._ended = True
+            while count < READ_SIZE:
+                got = cast("int", self._tls.read(READ_SIZE, self._buffer[count:]))
+                if not got:
+                    self._ended = True
+                    break
+                count += got
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
             self._ended = True
-        except ssl.SSLError as error:
-            if not pieces:
-                raise httpcore.ReadError(_cause(error)) from error
-        return pieces
+        except ssl.SSLError:
+            if not count:
+                raise
+        return count
 
-    async def _feed(self, timeout: float | None) -> None:
-        data = await self._stream.read(READ_SIZE, timeout)
+    async def _feed(self) -> None:
+        data = await self._stream.receive()
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
 
-    async def _flush(self, timeout: float | None) -> None:
+    async def _flush(self) -> None:
         if self._outgoing.pending:
-            async with self._sending:
-                await self._stream.write(self._outgoing.read(), timeout)
+            await self._stream.send(self._outgoing.read())
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        try:
-            if buffer:
-                self._tls.write(buffer)
-        except ssl.SSLError as error:
-            raise httpcore.WriteError(_cause(error)) from error
-        await self._flush(timeout)
+    async def send(self, data: bytes) -> None:
+        self._tls.write(data)
+        await self._flush()
 
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+    def is_quiet(self) -> bool:
+        return not self._incoming.pending and self._stream.is_quiet()
 
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        stream = TlsStream(self, ssl_context, server_hostname)
-        try:
-            with trio.fail_after(math.inf if timeout is None else timeout):
-                await stream.handshake()
-        except trio.TooSlowError as error:
-            raise httpcore.ConnectTimeout from error
-        except (ssl.SSLError, httpcore.ReadError, httpcore.WriteError) as error:
-            raise httpcore.ConnectError(_cause(error)) from error
-        return stream
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._tls if info == "ssl_object" else self._stream.get_extra_info(info)
+    def close(self) -> None:
+        self._stream.close()
 
 
-class Backend(httpcore.AsyncNetworkBackend):
-    """Connects over TCP to names that many connections ask for at once."""
-
-    def __init__(self) -> None:
-        self._names = Names()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            with trio.fail_after(math.inf if timeout is None else timeout):
-                return TcpStream(await dial(await self._names.resolve(host), port))
-        except trio.TooSlowError as error:
-            raise httpcore.ConnectTimeout("no connection in time") from error
-        except OSError as error:
-            raise httpcore.ConnectError(_cause(error)) from error
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
-
-
-def _cause(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
     """The words of the operating system or OpenSSL at the bottom of an error."""
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, BaseExceptionGroup):
+        return cause(error.exceptions[0])
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate not trusted: {error.verify_message}"
-    if isinstance(error, BaseExceptionGroup):
-        return _cause(error.exceptions[0])
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error)
-
-
-def _is_readable(descriptor: int) -> bool:
-    if descriptor < 0:
-        return True  # closed
-    if not hasattr(select, "poll"):  # Windows, where select has no limit on numbers
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    return str(error) or type(error).__name__

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from p2pmods.errors import StoreError, Tombstoned
+from p2pmods.fetch.storm import Storm
 from p2pmods.fetch.writing import Writing
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.store.database import Database
@@ -70,7 +71,7 @@ async def test_the_same_file_may_arrive_twice_and_a_commit_may_fail_in_any_way(
     text = b"module example.org/acme/widget\n"
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            writing = Writing(store, nursery, lambda _: done.append("committed"))
+            writing = Writing(store, nursery, Storm(), lambda _: done.append("committed"))
             await writing.put(verified_mod(text), text)
             await writing.put(verified_mod(text), text)
             writing.then(MOD, lambda: done.append("then"))
@@ -83,7 +84,7 @@ async def test_the_same_file_may_arrive_twice_and_a_commit_may_fail_in_any_way(
         monkeypatch.setattr(store, "commit", broken)
         monkeypatch.setattr("p2pmods.fetch.writing.MOST", 2)
         async with trio.open_nursery() as nursery:
-            writing = Writing(store, nursery, lambda _: done.append("committed"))
+            writing = Writing(store, nursery, Storm(), lambda _: done.append("committed"))
             for _ in range(4):  # more than there are places
                 await writing.put(verified_mod(text), text)
             await writing.wait_empty()

@@ -68,7 +68,7 @@ def proxy_url() -> str:
 
 
 async def test_real_records_are_proven_and_then_served_offline(tmp_path: Path, proxy_url: str) -> None:
-    async with httpx.AsyncClient(http2=True, timeout=30) as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         source = Proxy(client, proxy_url)
         async with open_node(tmp_path, source, key=KEY) as node:  # type: ignore[arg-type]
             for module in MODULES:
@@ -94,7 +94,7 @@ async def modules_of(client: httpx.AsyncClient, url: str) -> set[ModuleVersion]:
 
 
 async def test_the_proofs_of_a_cold_prometheus_build_take_seconds(tmp_path: Path, proxy_url: str) -> None:
-    async with httpx.AsyncClient(http2=True, timeout=30) as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         modules = await modules_of(client, proxy_url)
         source = Proxy(client, proxy_url)
         async with open_node(tmp_path, source, key=KEY) as node:  # type: ignore[arg-type]

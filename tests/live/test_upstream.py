@@ -34,7 +34,7 @@ async def upstream() -> AsyncIterator[Upstream]:
     offline = OfflineState()
     client = ProxyClient(offline)
     yield Upstream(parse_goproxy(goproxy), no_proxy=Patterns(), client=client, vcs=None, offline=offline)
-    await client.aclose()
+    client.close()
 
 
 async def test_files_lists_and_the_checksum_database(upstream: Upstream) -> None:

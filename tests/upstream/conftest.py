@@ -33,4 +33,4 @@ def offline() -> OfflineState:
 async def client(offline: OfflineState) -> AsyncIterator[ProxyClient]:
     client = ProxyClient(offline, limits=QUICK, environ={}, netrc={}, random_fraction=random.Random(1).random)
     yield client
-    await client.aclose()
+    client.close()

@@ -2,65 +2,62 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-import trustme
 
+from p2pmods.testing import upstream_faults as faults
+from p2pmods.testing.upstream import FakeUpstream
 from p2pmods.upstream import dial as dialling
 from p2pmods.upstream.dial import Names, dial, interleaved
 from p2pmods.upstream.failure import Unreachable
 from p2pmods.upstream.limits import Want
-from p2pmods.upstream.offline import OfflineState
-from p2pmods.upstream.proxy import ProxyClient
-from tests.upstream.http2 import Http2Server
 from tests.upstream.world import QUICK, ZIP
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from p2pmods.testing.upstream import FakeUpstream
+    from p2pmods.upstream.proxy import ProxyClient
 
 
-@pytest.fixture
-async def modern(tmp_path: Path) -> AsyncIterator[tuple[Http2Server, ProxyClient]]:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    environ = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
-    client = ProxyClient(OfflineState(), limits=QUICK, environ=environ, netrc={})
-    async with Http2Server(context).running() as server:
-        yield server, client
-        await client.aclose()
-
-
-async def test_a_hundred_small_files_share_one_connection(modern: tuple[Http2Server, ProxyClient]) -> None:
-    server, client = modern
-    server.files = {f"/x/@v/v1.{n}.0.mod": b"module x\n" for n in range(100)}
-    async with trio.open_nursery() as nursery:
-        for path in server.files:
-            nursery.start_soon(client.get, server.url, path.removeprefix("/"), Want.MOD)
-    assert server.connections == 1
-    assert client.statistics()[0].retries == 0
+async def test_files_asked_for_in_turn_share_one_connection(fake: FakeUpstream, client: ProxyClient) -> None:
+    fake.files = {f"/x/@v/v1.{n}.0.mod": b"module x\n" for n in range(40)} | {"/x/@v/v1.0.0.zip": ZIP}
+    for path in fake.files:
+        assert await client.get(fake.url, path.removeprefix("/"), Want.ZIP if path.endswith("zip") else Want.MOD)
+    assert fake.connections == 1
 
 
 async def test_a_request_that_is_given_up_does_not_disturb_the_others(
-    modern: tuple[Http2Server, ProxyClient],
+    fake: FakeUpstream, client: ProxyClient
 ) -> None:
-    server, client = modern
-    server.files = {"/x/@v/v1.0.0.mod": b"module x\n"}
-    server.hanging = {"/x/@v/v2.0.0.mod"}
-    assert await client.get(server.url, "x/@v/v1.0.0.mod", Want.MOD)
+    fake.files = {"/x/@v/v1.0.0.mod": b"module x\n"}
+    fake.fault("v2.0.0", faults.hang())
+    assert await client.get(fake.url, "x/@v/v1.0.0.mod", Want.MOD)
     with pytest.raises(Unreachable, match="no answer"):
-        await client.get(server.url, "x/@v/v2.0.0.mod", Want.MOD)
+        await client.get(fake.url, "x/@v/v2.0.0.mod", Want.MOD)
     client.offline.network_changed()
     for _ in range(3):
-        assert await client.get(server.url, "x/@v/v1.0.0.mod", Want.MOD)
-    assert server.connections == 1
+        assert await client.get(fake.url, "x/@v/v1.0.0.mod", Want.MOD)
+    assert fake.connections == 2  # the one that was given up is not used again
+
+
+async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(client: ProxyClient) -> None:
+    server = FakeUpstream()
+    server.files = {"/x/@v/v1.0.0.mod": b"module x\n"}
+    for _ in range(2):
+        async with server.running():  # on the same port each time
+            assert await client.get(server.url, "x/@v/v1.0.0.mod", Want.MOD)
+    assert server.connections == 2
+    assert client.statistics()[0].retries == 0
+
+
+async def test_a_connection_that_was_idle_too_long_is_closed(
+    fake: FakeUpstream, client: ProxyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pmods.upstream.connections._KEEPALIVE", 0.0)
+    fake.files = {f"/x/@v/v1.{n}.0.mod": b"module x\n" for n in range(3)}
+    for path in fake.files:
+        assert await client.get(fake.url, path.removeprefix("/"), Want.MOD)
+    assert fake.connections == 3
 
 
 async def test_at_most_eight_zips_come_at_once(fake: FakeUpstream, client: ProxyClient) -> None:

@@ -67,14 +67,14 @@ async def get(client: ProxyClient, url: str, want: Want = Want.MOD) -> bytes:
     try:
         return await client.get(url, MOD.url_path, want)
     finally:
-        await client.aclose()
+        client.close()
 
 
 async def test_tls_works_with_what_ssl_cert_file_trusts(secure: FakeUpstream, environ: dict[str, str]) -> None:
     client = client_with(environ)
     zip_path = f"{MOD.url_path.removesuffix('mod')}zip"
     assert await client.get(secure.url, zip_path, Want.ZIP) == ZIP
-    await client.aclose()
+    client.close()
 
 
 async def test_a_certificate_that_nobody_trusts_is_no_connection(secure: FakeUpstream) -> None:
@@ -113,7 +113,7 @@ async def test_credentials_in_the_url_go_along_and_are_not_shown(
         await walk.fetch_list(WIDGET.path)
     for shown in (source.id, repr(caught.value), repr(caught.value.__dict__), repr(walk.statistics())):
         assert "s3" not in shown
-    await client.aclose()
+    client.close()
 
 
 async def test_credentials_are_not_sent_without_tls(fake: FakeUpstream, client: ProxyClient) -> None:

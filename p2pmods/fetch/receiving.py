@@ -1,0 +1,54 @@
+"""Where a zip is received: in memory while it is small, as most are, and beyond that in a file of the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from p2pmods.upstream.sink import BytesSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2pmods.store.temp import TempFile
+
+IN_MEMORY: Final = 256 << 10  # bytes; four of five module zips are smaller
+
+
+class Receiver:
+    """A Sink. `make_temp` is called once the bytes are too many for memory; what it raises, `write` raises."""
+
+    def __init__(self, make_temp: Callable[[], TempFile]) -> None:
+        self._make_temp = make_temp
+        self._memory = BytesSink()
+        self._temp: TempFile | None = None
+
+    @property
+    def size(self) -> int:
+        return self._memory.size if self._temp is None else self._temp.size
+
+    def write(self, data: bytes, /) -> None:
+        """Append. Raises StoreError when no disk of this machine takes the bytes."""
+        if self._temp is None:
+            if self._memory.size + len(data) <= IN_MEMORY:
+                self._memory.write(data)
+                return
+            self._temp = self._make_temp()
+            self._temp.write(self._memory.getvalue())
+            self._memory.restart()
+        self._temp.write(data)
+
+    def restart(self) -> None:
+        """Forget what was written. Raises StoreError."""
+        if self._temp is None:
+            self._memory.restart()
+        else:
+            self._temp.restart()
+
+    def content(self) -> TempFile | bytes:
+        """What was received; a file is this object's still, to be discarded or committed."""
+        return self._memory.getvalue() if self._temp is None else self._temp
+
+    def discard(self) -> None:
+        """Remove the file, if there is one; harmless after a commit."""
+        if self._temp is not None:
+            self._temp.discard()
