@@ -87,8 +87,9 @@ class Core:
 
     def stir(self, now: float) -> None:
         """There is news: no longer idle, and told at once."""
+        if now >= self.active_until or not self.timers.is_set(Timer.PROBE):
+            self.timers.set_no_later(Timer.PROBE, now + self.entropy.random() * PROBE_INTERVAL)
         self.active_until = now + IDLE_AFTER
-        self.timers.set_no_later(Timer.PROBE, now + self.entropy.random() * PROBE_INTERVAL)
         if len(self.rumours):
             self.timers.set_no_later(Timer.GOSSIP, now + self.entropy.random() * 0.05)
 

@@ -30,6 +30,7 @@ class Probe:
     target: bytes
     ping: Ping
     began: float
+    ends: float
     goes_round: bool = False
     asked: set[bytes] = field(default_factory=set)
 
@@ -68,18 +69,21 @@ class Prober:
         """The next probe, and when the one after it is due."""
         core, multiplier = self._core, self._awareness.multiplier
         deadline = timing.probe_deadline(self.timeout)
+        if self._probe is not None:
+            core.timers.set(Timer.PROBE, self._probe.ends)
+            return
         idle = now >= core.active_until
         interval = timing.IDLE_INTERVAL if idle else deadline
         core.timers.set(Timer.PROBE, now + jitter(core.entropy, max(interval, deadline) * multiplier))
-        if self._probe is not None or (target := self._order.next(core.table.members)) is None:
+        if (target := self._order.next(core.table.members)) is None:
             return
         address = core.table.members[target].address()
         ping = self._speaker.ping(target, rumours=core.may_gossip_to(address, now))
-        self._probe = Probe(target, ping, now)
+        self._probe = Probe(target, ping, now, now + deadline * multiplier)
         core.counters.probes += 1
         self._speaker.send(ping, address)
         core.timers.set(Timer.DIRECT, now + self.timeout * multiplier)
-        core.timers.set(Timer.END, now + deadline * multiplier)
+        core.timers.set(Timer.END, self._probe.ends)
 
     def go_round(self, now: float) -> None:
         """No direct answer: another address of it, three others, and the link."""

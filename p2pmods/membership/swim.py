@@ -59,7 +59,7 @@ class Swim:
     def due(self, name: object, now: float) -> None:
         match name:
             case Timer.PROBE:
-                self._probe(now)
+                self.prober.begin(now)
             case Timer.DIRECT:
                 self.prober.go_round(now)
             case Timer.END:
@@ -76,10 +76,6 @@ class Swim:
                 self.hearing.expire(node, now)
             case ("relay", bytes(nonce)):
                 self.prober.relay_failed(nonce)
-
-    def _probe(self, now: float) -> None:
-        self._end(now)
-        self.prober.begin(now)
 
     def _end(self, now: float) -> None:
         if (failed := self.prober.end()) is not None:
@@ -117,7 +113,7 @@ class Swim:
         self.hearing.hear(ping.news.records, ping.news.accusations, now)
         first = []
         accused = any(accusation.subject == core.own.public_key for accusation in ping.news.accusations)
-        if core.table.own is not None and (accused or not ping.target):
+        if core.table.own is not None and (accused or ping.padding):
             first.append(core.table.own.raw)
         held = core.table.held(ping.sender)
         if held is not None and ping.padding and held.raw not in ping.news.records:
