@@ -106,7 +106,8 @@ class Differences:
 
     def told(self, node_id: str, missing: Missing, now: float) -> None:
         """What a peer found missing here, after it asked what we hold."""
-        if self._answered.pop(node_id, None) is not None:
+        if node_id in self._answered:
+            del self._answered[node_id]
             self._hearing.hear(missing.records, missing.accusations, now)
 
     def drop(self) -> None:

@@ -43,11 +43,14 @@ class Speaker:
         return bare.carrying(self._news(room, [*self.charges(target), *first], rumours=rumours))
 
     def first_ping(self, target: bytes) -> Ping:
-        """For one who may not know us: with our own record, and padded."""
+        """For one who may not know us: with our own record, and padding, which says so.
+
+        Where we have an address only, there is room for an answer that brings records.
+        """
         own = self._core.table.own
         ping = self.ping(target, [own.raw] if own else [], rumours=False)
-        missing = FIRST_CONTACT - len(encode(ping))
-        return ping.carrying(ping.news, bytes(min(max(missing, 0), MAX_PADDING)))
+        missing = 1 if target else FIRST_CONTACT - len(encode(ping))
+        return ping.carrying(ping.news, bytes(min(max(missing, 1), MAX_PADDING)))
 
     def ack(self, ping: Ping, first: Iterable[Item], limit: int) -> Ack:
         """Of at most `limit` bytes, if that is at least what an answer without news takes."""

@@ -175,7 +175,10 @@ class Network:
             return
         for action in node.program.outbox(now=self.clock(node.name)):
             self._do(node, action)
-        timer = max(node.program.next_timer() - node.offset, self.now)
+        due = node.program.next_timer()
+        timer = max(due - node.offset, self.now)
+        while timer + node.offset < due < math.inf:  # rounded down: it would ring too early, for ever
+            timer = math.nextafter(timer, math.inf)
         if timer != node.timer_at:
             node.timer_at = timer
             if timer < math.inf:
