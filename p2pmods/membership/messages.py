@@ -50,8 +50,8 @@ def _check_target(_: object, attribute: attrs.Attribute[bytes], target: bytes) -
 class Ping:
     """Are you there? `target` is whom it is for, empty when the sender has an address only.
 
-    `digest` is of the sender's table. With `padding` the sender introduces itself, and wants the receiver's record; it
-    is long on a first contact, for the answer is never larger than the question until the address has proved itself.
+    `digest` is of the sender's table. With `padding` the sender introduces itself, and wants the receiver's record.
+    It is long on a first contact: the answer is never larger than the question until the address has proved itself.
     """
 
     nonce: bytes = attrs.field(validator=size(NONCE_SIZE))

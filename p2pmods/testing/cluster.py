@@ -115,6 +115,10 @@ class Cluster:
             self.run(0.1)
         return self.network.now - began
 
+    def announce(self, name: str, *, flags: int) -> None:
+        """The node says something new of itself."""
+        self.network.touch(name, lambda program, now: self._announce(name, flags, now))
+
     def leave(self, name: str) -> None:
         """Says goodbye, and stops."""
         self.network.touch(name, lambda program, now: self[name].leave(now=now))
@@ -129,6 +133,9 @@ class Cluster:
             and (of is None or h.event.node_id == self.id_of(of))
             and (at is None or h.name == at)
         ]
+
+    def _announce(self, name: str, flags: int, now: float) -> None:
+        self[name].set_own_record((self._endpoints[name],), flags, now=now)
 
     def _note(self) -> None:
         for name, program in self._programs.items():

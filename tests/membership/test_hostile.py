@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 import msgpack
 import pytest
@@ -28,8 +30,11 @@ from p2pmods.membership.rumours import MAX_RUMOURS, Rumours
 from p2pmods.membership.sources import BURST, CROWD_BURST, CROWD_RATE
 from p2pmods.membership.table import MAX_GONE, MAX_MEMBERS, MAX_PER_HOST, Gone, Offer, State, Table
 from p2pmods.testing.cluster import Cluster
-from p2pmods.wire.codec import MAX_MESSAGE, encode
+from p2pmods.wire.codec import MAX_MESSAGE, encode, encode_part
 from tests.membership.attacker import HERE, Attacker, key_number, record_of
+
+if TYPE_CHECKING:
+    from p2pmods.testing.program import Action
 
 FIVE = ["ann", "bob", "eve", "kim", "max"]
 
@@ -49,7 +54,7 @@ def test_a_forged_record_is_believed_by_nobody() -> None:
     cluster, attacker = besieged()
     held = cluster["ann"].members()[cluster.id_of("bob")]
     newer = attrs.evolve(held.record, incarnation=99, flags=0)  # type: ignore[misc]
-    forged = msgpack.packb([msgpack.packb(attrs.astuple(newer)), bytes(64)])
+    forged = msgpack.packb([encode_part(newer), bytes(64)])
     flipped = held.raw[:-1] + bytes([held.raw[-1] ^ 1])
     attacker.tell("ann", forged, flipped, b"", b"\xc0", held.raw[:-1])
     cluster.run(1)
@@ -91,7 +96,7 @@ def test_on_a_swarm_of_strangers_hearsay_only_makes_one_look() -> None:
 def test_what_was_said_of_an_earlier_incarnation_is_refuted_already() -> None:
     cluster, attacker = besieged(hearsay_only=False)
     old = attacker.accuse("bob", key=cluster.key("eve"))
-    cluster.network.touch("bob", lambda _, now: cluster["bob"].set_own_record((cluster.endpoint("bob"),), 1, now=now))
+    cluster.announce("bob", flags=1)
     cluster.run(2)
     attacker.tell("ann", accusations=(old,))
     attacker.tell("bob", accusations=(old,))
@@ -118,7 +123,7 @@ def test_old_datagrams_sent_again_change_nothing() -> None:
     recorded: list[tuple[bytes, tuple[str, int], tuple[str, int]]] = []
     original = cluster.network.inject
     old = cluster["ann"].members()[cluster.id_of("bob")]
-    cluster.network.touch("bob", lambda _, now: cluster["bob"].set_own_record((cluster.endpoint("bob"),), 5, now=now))
+    cluster.announce("bob", flags=5)
     cluster.run(5)
     recorded.extend((attacker.seal(encode(Gossip(News((old.raw,))))), a, HERE) for a in [("10.0.0.1", 7000)] * 50)
     for data, to, sender in recorded:
@@ -189,7 +194,7 @@ class Listener:
     def next_timer(self) -> float:
         return float("inf")
 
-    def outbox(self, *, now: float) -> list[object]:
+    def outbox(self, *, now: float) -> list[Action]:
         return []
 
 

@@ -238,7 +238,7 @@ def test_who_leaves_is_gone_at_once_and_suspected_by_nobody() -> None:
 
 def test_a_director_that_steps_down_is_a_member_no_more_and_silent() -> None:
     cluster = settled(FIVE)
-    cluster.network.touch("bob", lambda _, now: cluster["bob"].set_own_record((cluster.endpoint("bob"),), 4, now=now))
+    cluster.announce("bob", flags=4)
     cluster.run(2)
     assert cluster.state(of="bob", at="ann") is State.LEFT
     sent = cluster["bob"].statistics().datagrams_out

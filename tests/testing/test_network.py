@@ -263,6 +263,6 @@ def test_conditions_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
 
 def test_a_name_or_an_address_is_given_once() -> None:
     network = Network(1)
-    network.add("ann", Talker, ("10.0.0.1", 7000))  # type: ignore[arg-type]
+    network.add("ann", Talker, ("10.0.0.1", 7000))
     with pytest.raises(ValueError, match="there already"):
-        network.add("bob", Talker, ("10.0.0.1", 7000))  # type: ignore[arg-type]
+        network.add("bob", Talker, ("10.0.0.1", 7000))
