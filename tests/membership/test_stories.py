@@ -84,7 +84,7 @@ def test_two_halves_of_a_swarm_find_each_other_again(*, hearsay_only: bool) -> N
 def test_one_that_was_cut_off_for_long_comes_back_by_itself() -> None:
     cluster = settled(FIVE)
     cluster.network.partition({"ann"}, set(FIVE) - {"ann"})
-    cluster.run(3 * 3600)
+    cluster.run(1800)
     assert len(cluster["ann"].members()) == 1
     cluster.network.heal()
     cluster.settle(30)
@@ -118,16 +118,16 @@ def test_nobody_dies_of_five_percent_loss(seed: int, *, links: bool) -> None:
     if not links:
         for name in TWELVE:
             cluster.network.reach.block_links(name)
-    cluster.run(1200)
+    cluster.run(600)
     assert cluster.events(Died) == []
 
 
 @BOTH
 def test_thirty_percent_loss_kills_nobody_for_good_and_hides_no_death(*, hearsay_only: bool) -> None:
     cluster = settled(TWELVE, loss=0.3, hearsay_only=hearsay_only)
-    cluster.run(300)
+    cluster.run(60)
     cluster.network.crash("n5")
-    cluster.run(120)
+    cluster.run(60)
     assert {h.name for h in cluster.events(Died, of="n5")} == set(TWELVE) - {"n5"}
     assert not [h for h in cluster.events(Died) if h.event.node_id != cluster.id_of("n5")]
     cluster.settle(60)
@@ -156,8 +156,8 @@ def test_a_clock_that_jumps_kills_nobody(seconds: float) -> None:
 
 def test_a_sleeper_is_back_as_soon_as_it_wakes() -> None:
     cluster = settled(FIVE)
-    cluster.network.sleep("ann", 8 * 3600)
-    cluster.run(8 * 3600 - 1)
+    cluster.network.sleep("ann", 3600)
+    cluster.run(3599)
     assert cluster.state(of="ann", at="bob") is State.DEAD
     cluster.run(2)
     cluster.settle(3)
@@ -220,8 +220,8 @@ def test_a_cloned_key_is_noticed() -> None:
 def test_clones_do_not_outbid_each_other_without_end() -> None:
     cluster = settled(FIVE)
     cluster.add("copy", key_of="bob")
-    cluster.run(600)
-    assert cluster["bob"].statistics().refutations <= 5 + 600 * 0.2 + 1
+    cluster.run(200)
+    assert cluster["bob"].statistics().refutations <= 5 + 200 * 0.2 + 1
 
 
 def test_who_leaves_is_gone_at_once_and_suspected_by_nobody() -> None:
@@ -307,7 +307,7 @@ def test_equal_tables_are_not_compared() -> None:
     assert sum(node.traffic.link_messages_out for node in cluster.network.nodes.values()) == sent
 
 
-@pytest.mark.parametrize("count", [12, 48])
+@pytest.mark.parametrize("count", [12, 30])
 def test_an_idle_member_costs_less_than_half_a_kilobyte_a_second(count: int) -> None:
     cluster = settled([f"n{i}" for i in range(count)])
     cluster.run(80)
