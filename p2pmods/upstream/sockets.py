@@ -16,6 +16,7 @@ import httpcore
 import trio
 
 from p2pmods.upstream.dial import Names, dial
+from p2pmods.wire.tls import TlsMachine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,59 +83,38 @@ class TlsStream(httpcore.AsyncNetworkStream):
         self, stream: httpcore.AsyncNetworkStream, context: ssl.SSLContext, server_hostname: str | None
     ) -> None:
         self._stream = stream
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        self._tls = TlsMachine(context, server_hostname=server_hostname)
         self._sending = trio.StrictFIFOLock()
-        self._ended = False
 
     async def handshake(self) -> None:
         """Raises ssl.SSLError (a certificate that is not trusted among them), ReadError, WriteError."""
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush(None)
-                await self._feed(None)
-            else:
-                await self._flush(None)
-                return
+        while not self._tls.handshake():
+            await self._flush(None)
+            await self._feed(None)
+        await self._flush(None)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         while True:
             if pieces := self._decrypted():
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            if self._ended:
+            if self._tls.has_ended:
                 return b""
             await self._flush(timeout)
             await self._feed(timeout)
 
     def _decrypted(self) -> list[bytes]:
-        pieces: list[bytes] = []
         try:
-            while piece := self._tls.read(READ_SIZE):
-                pieces.append(piece)
-            self._ended = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self._ended = True
+            return self._tls.decrypted()
         except ssl.SSLError as error:
-            if not pieces:
-                raise httpcore.ReadError(_cause(error)) from error
-        return pieces
+            raise httpcore.ReadError(_cause(error)) from error
 
     async def _feed(self, timeout: float | None) -> None:
-        data = await self._stream.read(READ_SIZE, timeout)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+        self._tls.receive(await self._stream.read(READ_SIZE, timeout))
 
     async def _flush(self, timeout: float | None) -> None:
-        if self._outgoing.pending:
+        if self._tls.has_output:
             async with self._sending:
-                await self._stream.write(self._outgoing.read(), timeout)
+                await self._stream.write(self._tls.to_send(), timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
@@ -161,7 +141,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
         return stream
 
     def get_extra_info(self, info: str) -> Any:
-        return self._tls if info == "ssl_object" else self._stream.get_extra_info(info)
+        return self._tls.object if info == "ssl_object" else self._stream.get_extra_info(info)
 
 
 class Backend(httpcore.AsyncNetworkBackend):
