@@ -66,7 +66,7 @@ class Asking:
         self._outbox = outbox
         self._budget = budget
         self._next_id = first_id
-        self._tails: dict[int, int] = {}  # complete bodies → bytes of them not yet consumed
+        self._tails: dict[int, Asked] = {}  # of which all has arrived, and some is not consumed
         self._told = told
 
     @property
@@ -92,18 +92,19 @@ class Asking:
 
     def cancel(self, request: int, now: float) -> None:
         """It is not wanted any more, nor what is held of it."""
-        self._budget.give(self._tails.pop(request, 0))
+        if (tail := self._tails.pop(request, None)) is not None:
+            self._budget.give(tail.held)
         asked = self.live.get(request)
         if asked is not None and not asked.is_closing:
             self._close(request, asked, Code.CANCELLED, now)
 
     def consumed(self, request: int, amount: int) -> None:
         """`amount` bytes of DataArrived are used up."""
-        if request in self._tails:
-            self._tails[request] -= amount
-            self._budget.give(amount)
-            if not self._tails[request]:
+        if (tail := self._tails.get(request)) is not None:
+            tail.held -= amount
+            if not tail.held:
                 del self._tails[request]
+            self._budget.give(amount)
             return
         asked = self.live.get(request)
         if asked is None or asked.is_closing:
@@ -127,9 +128,7 @@ class Asking:
             return self._stream(frame, asked, now)
         if frame.kind is Kind.RESET:
             self._finish(frame.id, asked, keep=0)
-            (code,) = CODE.unpack_from(frame.payload)
-            text = decode_text(frame.payload[CODE.size :])
-            return None if asked.is_closing else RequestFailed(frame.id, code, text)
+            return None if asked.is_closing else _refusal(frame)
         if asked.has_body is not (frame.kind is Kind.END):
             raise WireError(f"{frame.kind.name} out of turn")
         if frame.kind is Kind.ANSWER:
@@ -194,16 +193,26 @@ class Asking:
             elif not self._is_fast_enough(asked, now):
                 failed.append(RequestFailed(request, Code.TOO_SLOW, f"slower than {FLOOR} bytes a second"))
                 self._close(request, asked, Code.CANCELLED, now)
-        self.timer = min((asked.timer for asked in self.live.values()), default=math.inf)
+        failed += self._expire_tails(now)
+        self.timer = min((asked.timer for asked in (*self.live.values(), *self._tails.values())), default=math.inf)
         return failed
 
+    def _expire_tails(self, now: float) -> list[RequestFailed]:
+        late = [request for request, tail in self._tails.items() if tail.deadline <= now]
+        for request in late:
+            self._budget.give(self._tails.pop(request).held)
+        return [RequestFailed(request, Code.TOO_SLOW, "its body was not used in time") for request in late]
+
     def lose(self, code: Code, reason: str) -> list[RequestFailed]:
-        """The link is gone, and all that is under way with it."""
+        """The link is gone, and all that is under way with it. Nobody keeps the time of what was not consumed."""
         self.is_over = True
         self.timer = math.inf
         lost = list(self.live.items())
         for request, asked in lost:
-            self._finish(request, asked, keep=asked.held)
+            self._finish(request, asked, keep=0)
+        for tail in self._tails.values():
+            self._budget.give(tail.held)
+        self._tails.clear()
         return [RequestFailed(request, code, reason) for request, asked in lost if not asked.is_closing]
 
     def _is_fast_enough(self, asked: Asked, now: float) -> bool:
@@ -229,7 +238,8 @@ class Asking:
             return  # given back already
         self._budget.give(asked.taken - keep)
         if keep:
-            self._tails[request] = keep
+            asked.judged_at = math.inf
+            self._tails[request] = asked
 
     def _grow(self, request: int, asked: Asked) -> None:
         """Up to a whole window, as far as there is room; without any credit, as soon as there is."""
@@ -251,3 +261,10 @@ class Asking:
         self._outbox.control(Kind.CREDIT, request, CREDIT.pack(asked.spent))
         asked.credit += asked.spent
         asked.spent = 0
+
+
+def _refusal(frame: Frame) -> RequestFailed:
+    (code,) = CODE.unpack_from(frame.payload)
+    if code in (Code.MOVED, Code.LOST):
+        code = Code.FAILED  # what this side alone can tell
+    return RequestFailed(frame.id, code, decode_text(frame.payload[CODE.size :]))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from p2pmods.wire.budget import Budget
 
+MAX_WAITING: Final = 256 << 10  # bytes of control frames beyond which notices are dropped
+
 _OF_ASKER: Final = frozenset({Kind.REQUEST, Kind.CREDIT})
 _OF_ANSWERER: Final = frozenset({Kind.ANSWER, Kind.STREAM, Kind.DATA, Kind.END})
 
@@ -89,8 +91,9 @@ class Mux:
         self._asking.consumed(request, amount)
 
     def notify(self, message: bytes) -> None:
-        """A message without an answer."""
-        self._outbox.control(Kind.NOTICE, 0, message)
+        """A message without an answer. Dropped while the other side does not read what was sent before."""
+        if self._outbox.control_size < MAX_WAITING:
+            self._outbox.control(Kind.NOTICE, 0, message)
 
     # Requests of the other side. For one that is over these do nothing.
 

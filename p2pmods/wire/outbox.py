@@ -35,6 +35,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._control: deque[tuple[bytes, int | None]] = deque([(PREFACE, None)])
+        self.control_size = len(PREFACE)  # bytes of control frames that wait
         self._bodies: dict[int, Body] = {}
         self._ready: OrderedDict[int, Body] = OrderedDict()  # those that can send, whose turn is next first
         self.finished: list[int] = []  # requests whose last frame was handed out since this was emptied; 0: a PONG
@@ -45,7 +46,9 @@ class Outbox:
 
     def control(self, kind: Kind, request: int, payload: bytes = b"", *, is_last: bool = False) -> None:
         """Queue a frame. Raises ValueError when it is too long."""
-        self._control.append((encode_frame(kind, request, payload), request if is_last else None))
+        frame = encode_frame(kind, request, payload)
+        self.control_size += len(frame)
+        self._control.append((frame, request if is_last else None))
 
     def open(self, request: int, credit: int) -> None:
         """A body follows for this request."""
@@ -87,6 +90,7 @@ class Outbox:
             frame, last_of = self._control.popleft()
             out.append(frame)
             size += len(frame)
+            self.control_size -= len(frame)
             if last_of is not None:
                 self.finished.append(last_of)
         while self._ready and size < limit:

@@ -134,6 +134,33 @@ def test_the_deadline_is_for_the_whole_body() -> None:
     assert pair.taken() == 0
 
 
+def test_the_deadline_is_also_for_using_the_body() -> None:
+    pair = opened()
+    request = pair.ask(deadline=pair.now + 5)
+    pair.move()
+    pair.bob.answer_stream(request, b"here", 3, now=pair.now)
+    pair.bob.send(request, b"abc")
+    pair.bob.end(request)
+    pair.move()
+    assert pair.taken() == 3
+    pair.pass_time(5)
+    assert pair.at_ann[-1] == RequestFailed(request, Code.TOO_SLOW, "its body was not used in time")
+    assert pair.taken() == 0
+    pair.ann.consumed(request, 3)
+    assert pair.taken() == 0
+
+
+def test_a_body_that_was_complete_when_the_link_ended_holds_no_room() -> None:
+    pair = opened()
+    request = body(pair, 100_000, length=100_000)
+    pair.bob.end(request)
+    pair.move()
+    pair.ann.lost("reset")
+    assert pair.taken() == 0
+    pair.ann.consumed(request, 100_000)
+    assert pair.taken() == 0
+
+
 def drip(pair: Pair, request: int, seconds: int, size: int) -> None:
     """A body of `size` bytes a second, each consumed as it comes."""
     for _ in range(seconds):

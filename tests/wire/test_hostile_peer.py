@@ -285,6 +285,13 @@ def test_data_for_a_cancelled_request_is_dropped_within_its_credit() -> None:
     assert stranger.budget.free == stranger.budget.total
 
 
+@pytest.mark.parametrize("code", [Code.MOVED, Code.LOST])
+def test_what_only_this_side_can_tell_is_not_taken_from_the_other(code: Code) -> None:
+    stranger, request = asked()
+    (failed,) = stranger.says(Kind.RESET, request, code.to_bytes(2, "big") + b"again!")
+    assert failed == RequestFailed(request, Code.FAILED, "again!")
+
+
 def test_a_cancellation_must_be_acknowledged() -> None:
     stranger, request = asked()
     stranger.node.cancel(request, now=stranger.now)
