@@ -89,9 +89,9 @@ class Answer:
         except trio.Cancelled:
             self._give_up()
             raise
-        if self._error is not None:
+        if self._head is None:
+            assert self._error is not None
             raise self._error
-        assert self._head is not None
         try:
             self.message = decode(self._head.message)
         except MalformedData as error:
