@@ -36,7 +36,7 @@ class Wire:
     async def hear(self, kind: Kind) -> int:
         """The id of the next frame of this kind; nothing else is answered."""
         while data := await self.stream.receive_some():
-            for frame in self._decoder.receive(data):
+            for frame in self._decoder.receive(bytes(data)):
                 if frame.kind is kind:
                     return frame.id
         raise AssertionError("the node hung up")
