@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
 import trio
 
 from p2pmods.errors import PeerError
@@ -15,6 +16,8 @@ from p2pmods.upstream.dial import race
 if TYPE_CHECKING:
     from p2pmods.identity.records import Endpoint
     from p2pmods.mesh.link import Link
+
+log = structlog.get_logger()
 
 Open = Callable[["Endpoint", "str | None"], "Awaitable[Link]"]
 
@@ -54,6 +57,8 @@ class Dialler:
                 dial.link = await self._race(node_id)
         except PeerError as error:
             dial.error = PeerError(node_id, error.reason)
+        except Exception as error:  # the border between one dial and the node
+            log.exception("a dial failed by a fault of p2pmods", peer=node_id, exc_info=error)
         finally:
             del self._under_way[node_id]
             dial.done.set()

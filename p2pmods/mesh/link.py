@@ -104,6 +104,7 @@ class Link:
         """Nothing new is asked; it ends when what is under way is finished."""
         self.mux.go_away(reason)
         self.flush()
+        self._slots.unpark_all()
 
     async def _open(self) -> None:
         with trio.move_on_after(self._home.limits.handshake) as scope:
@@ -262,4 +263,4 @@ class Link:
             else:
                 self._traffic.take(event, nursery)
         if events:
-            self._slots.unpark()
+            self._slots.unpark_all()

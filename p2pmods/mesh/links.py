@@ -182,6 +182,8 @@ class Links:
     async def _open(self, endpoint: Endpoint, expect: str | None) -> Link:
         """A link to the node at `endpoint`, which is `expect` if that is given. Raises PeerError."""
         nursery = self._running()
+        if len(self._table) >= self.limits.links and not self._make_room():
+            raise PeerError(expect or str(endpoint), "this node has all the links that it may have")
         try:
             sock = await connect(endpoint)
         except OSError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from p2pmods.errors import PeerError
 from p2pmods.mesh.limits import LinkLimits
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
 
 async def wait_links(links: Links, count: int) -> None:
-    """Until so many are left."""
-    while links.statistics().links != count or len(list(links._table)) != count:
-        await trio.testing.wait_all_tasks_blocked()
-        await trio.sleep(0.001)
+    """Until so many are left, and those given up have ended."""
+    while len(every := list(links._table)) != count or links.statistics().links != count:
+        going = [link for link in every if not link.is_usable]
+        if going:
+            await going[0].ended.wait()
+        await wait_all_tasks_blocked(0.001)
 
 
 def ways(links: Links) -> list[bool]:
