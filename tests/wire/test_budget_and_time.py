@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from p2pmods.wire.budget import TOTAL, Budget
-from p2pmods.wire.events import AnswerArrived, BodyEnded, Code, DataArrived, RequestCancelled, RequestFailed
+from p2pmods.wire.events import (
+    AnswerArrived,
+    BodyEnded,
+    Code,
+    DataArrived,
+    NoticeArrived,
+    RequestCancelled,
+    RequestFailed,
+)
 from p2pmods.wire.frames import CREDIT, LENGTH, MAX_SLICE, UNKNOWN_LENGTH, Kind
 from tests.wire.pair import Pair, Stranger
 
@@ -240,3 +248,22 @@ def test_a_head_brings_the_whole_window(length: int) -> None:
     assert head == AnswerArrived(request, b"here", has_body=True, length=None if length == UNKNOWN_LENGTH else length)
     (more,) = stranger.hears()
     assert CREDIT.unpack(more.payload) == (448 << 10,)
+
+
+def test_a_body_that_fails_while_it_waits_for_room_takes_none_later() -> None:
+    pair = opened(Budget(MAX_SLICE))
+    holder, hungry = body(pair, 1 << 20), body(pair, 1 << 20)
+    pair.bob.refuse(hungry, Code.FAILED, "disk")
+    pair.move()
+    pair.ann.cancel(holder, now=pair.now)
+    assert pair.taken() == 0
+
+
+def test_notices_are_dropped_while_the_other_side_reads_nothing() -> None:
+    pair = opened()
+    for _ in range(10):
+        pair.ann.notify(bytes(60_000))
+    assert 256 << 10 <= len(pair.ann.data_to_send(1 << 30)) < (256 << 10) + 61_000
+    pair.ann.notify(b"again")
+    pair.move()
+    assert pair.at_bob[-1] == NoticeArrived(b"again")
