@@ -140,7 +140,8 @@ async def test_who_connects_and_says_nothing_is_gone_after_the_handshake_s_time(
             assert await ends(await trio.open_tcp_stream("127.0.0.1", ann.port))
         else:
             stream = await tls_to(ann, client_context(tmp_path))
-            await stream.do_handshake()
+            with contextlib.suppress(trio.BrokenResourceError):  # on a machine that is slow today
+                await stream.do_handshake()
             assert await ends(stream)
         assert ann.linked() == frozenset()
 
