@@ -147,3 +147,29 @@ class Tombstoned(P2pmodsError):
         super().__init__(f"{module} was removed by you on {day}; `p2pmods get {module}` brings it back")
         self.module = module
         self.at = at
+
+
+class WireError(P2pmodsError):
+    """The other side of a link broke the protocol or fell silent; `reason` says how. The link ends."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class PeerError(P2pmodsError):
+    """A peer did not do what it was asked: drop it, ask another. `node_id` is the peer, or the address dialled."""
+
+    def __init__(self, node_id: str, reason: str) -> None:
+        super().__init__(f"peer {printable(node_id, 60)}: {reason}")
+        self.node_id = node_id
+        self.reason = reason
+
+
+class PeerRefused(PeerError):
+    """A peer is there and says no. `code` is a `wire.events.Code`, or from 64 on what the message defines."""
+
+    def __init__(self, node_id: str, code: int, text: str) -> None:
+        super().__init__(node_id, f"{text or 'refused'} ({code})")
+        self.code = code
+        self.text = text

@@ -8,11 +8,17 @@ import ipaddress
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from p2pmods.errors import P2pmodsError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ACCEPT_AT_ONCE: Final = 64
+_LISTENER_GONE: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 _REASONS = {
     errno.EADDRINUSE: "another program listens there",
     errno.EADDRNOTAVAIL: "this machine has no such address",
@@ -60,6 +66,37 @@ async def listen(host: str, port: int, *, backlog: int = 512) -> list[socket.soc
         reason = _REASONS.get(error.errno or 0) or (error.strerror or str(error))
         raise CannotListen(host, port, reason, error.errno) from error
     return listeners
+
+
+async def accept_from(
+    listener: socket.socket,
+    welcome: Callable[[socket.socket, str], None],
+    *,
+    make_room: Callable[[], object],
+    pause: float,
+) -> None:
+    """Hands every new connection, non-blocking and without delay, and its client's host to `welcome`. Never returns.
+
+    When the process is out of file descriptors or memory it calls `make_room`, and tries again `pause` seconds later.
+    """
+    while True:
+        await trio.lowlevel.wait_readable(listener)
+        try:
+            for _ in range(_ACCEPT_AT_ONCE):
+                sock, where = listener.accept()
+                sock.setblocking(False)
+                with contextlib.suppress(OSError):
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                welcome(sock, where[0])
+        except BlockingIOError:
+            continue
+        except ConnectionError:
+            continue  # that client went away before it was accepted
+        except OSError as error:
+            if error.errno in _LISTENER_GONE:
+                raise
+            make_room()
+            await trio.sleep(pause)
 
 
 def url_of(listener: socket.socket) -> str:

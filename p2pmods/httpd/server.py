@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from p2pmods.httpd.connection import Connection
 from p2pmods.httpd.limits import Limits
+from p2pmods.httpd.listening import accept_from
 from p2pmods.httpd.message import Headers, Request, Response, text
 from p2pmods.httpd.render import last_words
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable
 
     from p2pmods.httpd.parser import BodyLimit
@@ -26,8 +27,6 @@ Handler = Callable[[Request], Awaitable[Response]]
 Admit = Callable[[Headers], Response | None]  # a refusal by headers alone, or None
 OnError = Callable[[Request | None, BaseException], None]
 
-_ACCEPT_AT_ONCE = 64
-_LISTENER_GONE = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 _TURNED_AWAY = last_words(503, "too many connections")
 
 
@@ -168,33 +167,21 @@ class Server:
             await trio.sleep(self.limits.tick)
 
     async def _accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
-        while True:
-            await trio.lowlevel.wait_readable(listener)
-            try:
-                for _ in range(_ACCEPT_AT_ONCE):
-                    self._welcome(*listener.accept(), nursery)
-            except BlockingIOError:
-                continue
-            except ConnectionError:
-                continue  # that client went away before it was accepted
-            except OSError as error:
-                if error.errno in _LISTENER_GONE:
-                    raise
-                # Out of file descriptors or memory: give back what nobody uses, and try again a little later.
-                self._make_room()
-                await trio.sleep(self.limits.accept_pause)
+        await accept_from(
+            listener,
+            partial(self._welcome, nursery),
+            make_room=self._make_room,
+            pause=self.limits.accept_pause,
+        )
 
-    def _welcome(self, sock: socket.socket, where: tuple[str, int], nursery: trio.Nursery) -> None:
+    def _welcome(self, nursery: trio.Nursery, sock: socket.socket, host: str) -> None:
         self._accepted += 1
-        sock.setblocking(False)
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self._connections) >= self.limits.connections and not self._make_room():
             self._turned_away += 1
             with sock, contextlib.suppress(OSError):
                 sock.send(_TURNED_AWAY)
             return
-        connection = Connection(self, sock, where[0])
+        connection = Connection(self, sock, host)
         self._connections[connection] = None
         nursery.start_soon(self._run_connection, connection)
 

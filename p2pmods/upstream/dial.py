@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 import socket
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+T = TypeVar("T")
 
 _REMEMBERED: Final = 30.0  # seconds that a name's addresses are used again
 _HEAD_START: Final = 0.25  # seconds that an address has before the next one is tried beside it (RFC 8305)
@@ -52,14 +58,25 @@ def interleaved(addresses: list[str]) -> tuple[str, ...]:
 
 async def dial(addresses: tuple[str, ...], port: int) -> trio.SocketStream:
     """Connect to the address that answers first. Raises the last OSError when none does."""
-    failures: list[OSError] = []
-    winner: list[trio.SocketStream] = []
-    failed = [trio.Event() for _ in addresses]
+    attempts = [partial(trio.open_tcp_stream, address, port) for address in addresses]
+    return await race(attempts, failure=OSError, close=lambda stream: stream.socket.close())
 
-    async def attempt(address: str, done: trio.Event, scope: trio.CancelScope) -> None:
+
+async def race(
+    attempts: Sequence[Callable[[], Awaitable[T]]], *, failure: type[Exception], close: Callable[[T], None]
+) -> T:
+    """The result of the attempt that succeeds first, each begun a little after the one before it.
+
+    `close` gets what another one has made meanwhile. Raises the last `failure` when every attempt ends with one.
+    """
+    failures: list[Exception] = []
+    made: list[T] = []
+    failed = [trio.Event() for _ in attempts]
+
+    async def attempt(make: Callable[[], Awaitable[T]], done: trio.Event, scope: trio.CancelScope) -> None:
         try:
-            winner.append(await trio.open_tcp_stream(address, port))
-        except OSError as error:
+            made.append(await make())
+        except failure as error:
             failures.append(error)
             done.set()
         else:
@@ -67,19 +84,16 @@ async def dial(addresses: tuple[str, ...], port: int) -> trio.SocketStream:
 
     try:
         async with trio.open_nursery() as nursery:
-            for address, done in zip(addresses, failed, strict=True):
-                nursery.start_soon(attempt, address, done, nursery.cancel_scope)
+            for make, done in zip(attempts, failed, strict=True):
+                nursery.start_soon(attempt, make, done, nursery.cancel_scope)
                 with trio.move_on_after(_HEAD_START):
                     await done.wait()
     except BaseException:
-        _close(winner)
+        for one in made:
+            close(one)
         raise
-    if not winner:
+    if not made:
         raise failures[-1]
-    _close(winner[1:])
-    return winner[0]
-
-
-def _close(streams: list[trio.SocketStream]) -> None:
-    for stream in streams:
-        stream.socket.close()
+    for one in made[1:]:
+        close(one)
+    return made[0]

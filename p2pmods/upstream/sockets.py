@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 import trio
+
+from p2pmods.wire.tls import TlsMachine
 
 READ_SIZE: Final = 256 << 10
 
@@ -93,68 +95,37 @@ class TlsStream:
 
     def __init__(self, stream: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
         self._stream = stream
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        self._tls = TlsMachine(context, server_hostname=server_hostname)
         self._buffer = memoryview(bytearray(READ_SIZE))
-        self._ended = False
 
     async def handshake(self) -> None:
         """Raises ssl.SSLError (a certificate that is not trusted among them), OSError."""
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush()
-                await self._feed()
-            else:
-                await self._flush()
-                return
+        while not self._tls.handshake():
+            await self._flush()
+            await self._feed()
+        await self._flush()
 
     async def receive(self) -> memoryview:
         while True:
-            count = self._decrypt()
-            if count or self._ended:
+            count = self._tls.decrypt_into(self._buffer)
+            if count or self._tls.has_ended:
                 return self._buffer[:count]
             await self._flush()
             await self._feed()
 
-    def _decrypt(self) -> int:
-        """How many bytes of the buffer are filled."""
-        count = 0
-        try:
-            while count < READ_SIZE:
-                got = cast("int", self._tls.read(READ_SIZE, self._buffer[count:]))
-                if not got:
-                    self._ended = True
-                    break
-                count += got
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self._ended = True
-        except ssl.SSLError:
-            if not count:
-                raise
-        return count
-
     async def _feed(self) -> None:
-        data = await self._stream.receive()
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+        self._tls.receive(await self._stream.receive())
 
     async def _flush(self) -> None:
-        if self._outgoing.pending:
-            await self._stream.send(self._outgoing.read())
+        if self._tls.has_output:
+            await self._stream.send(self._tls.to_send())
 
     async def send(self, data: bytes) -> None:
         self._tls.write(data)
         await self._flush()
 
     def is_quiet(self) -> bool:
-        return not self._incoming.pending and self._stream.is_quiet()
+        return not self._tls.has_input and self._stream.is_quiet()
 
     def close(self) -> None:
         self._stream.close()

@@ -1,4 +1,4 @@
-"""Where chance comes from: `random.Random` is one, so is `secrets.SystemRandom` with its bytes."""
+"""Where a machine's chance comes from: `random.Random` in tests and simulations, the operating system in a node."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Protocol
 
 
 class Entropy(Protocol):
-    """Chance, given to machines by their caller: real, or seeded where a history must repeat."""
+    """What `random.Random` and `random.SystemRandom` both offer."""
 
     def random(self) -> float:
-        """A number from 0 up to, not including, 1."""
+        """At least 0, below 1."""
+        ...
 
-    def randbytes(self, n: int, /) -> bytes:
-        """`n` bytes."""
+    def randbytes(self, n: int) -> bytes:
+        """`n` random bytes."""
+        ...

@@ -17,6 +17,7 @@ from simulations.bench.children import BenchFailed
 from simulations.bench.downloads import cold_rows, cold_run, warm_rows
 from simulations.bench.graphs import KNOWN, built_in_upstream, fetch_graph
 from simulations.bench.hashing import hash_rows
+from simulations.bench.linking import link_rows
 from simulations.bench.plan import FULL, QUICK
 from simulations.bench.serving import huge_rows, small_rows, zip_rows
 from simulations.bench.starting import start_rows
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from simulations.bench.graphs import Graph
     from simulations.bench.workshop import Proxy
 
-PARTS: Final = ("cold", "warm", "small", "hash", "start", "zip", "huge")
+PARTS: Final = ("cold", "warm", "small", "hash", "start", "link", "zip", "huge")
 GRAPH_PARTS: Final = frozenset(PARTS[:5])
+ZIP_PARTS: Final = frozenset(PARTS[6:])
 
 
 def main(arguments: list[str]) -> int:
@@ -81,13 +83,14 @@ def _measure(workshop: Workshop, options: argparse.Namespace) -> list[Row]:
     only: frozenset[str] = frozenset(options.only)
     if options.quick:
         with built_in_upstream(workshop) as built_in:
-            rows = _graph_rows(workshop, built_in.graph, built_in.proxy, only)
+            rows = _graph_rows(workshop, built_in.graph, built_in.proxy, only) + _link_rows(workshop, only)
             return rows + _zip_rows(workshop, built_in.proxy, only)
     rows = []
     if only & GRAPH_PARTS:
         proxy = users_proxy(workshop.go, os.environ, options.upstream)
         rows = _graph_rows(workshop, fetch_graph(workshop, options.graph, proxy), proxy, only)
-    if only - GRAPH_PARTS:
+    rows += _link_rows(workshop, only)
+    if only & ZIP_PARTS:
         with built_in_upstream(workshop) as built_in:  # only now: it takes memory
             rows += _zip_rows(workshop, built_in.proxy, only)
     return rows
@@ -106,6 +109,10 @@ def _graph_rows(workshop: Workshop, graph: Graph, proxy: Proxy, only: frozenset[
         _say("filling a store")
         cold_run(workshop, graph, proxy)
     return _rows(parts, only)
+
+
+def _link_rows(workshop: Workshop, only: frozenset[str]) -> list[Row]:
+    return _rows({"link": lambda: link_rows(workshop)}, only)
 
 
 def _zip_rows(workshop: Workshop, proxy: Proxy, only: frozenset[str]) -> list[Row]:

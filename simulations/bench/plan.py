@@ -19,6 +19,8 @@ class Plan:
     start_rounds: int
     large_mb: int = 40  # the zip of the throughput row, and the one that 64 clients want
     huge_mb: int = 400
+    link_mb: int = 1000  # through one link
+    link_trips: int = 5000  # small questions over one link
     download_deadline: float = 600.0
     proof_deadline: float = 180.0  # until nothing is unproven
 
@@ -35,6 +37,8 @@ QUICK: Final = Plan(
     hash_rounds=1,
     start_rounds=2,
     huge_mb=80,
+    link_mb=100,
+    link_trips=500,
     download_deadline=60.0,
     proof_deadline=30.0,
 )

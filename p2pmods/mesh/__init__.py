@@ -1,0 +1,1 @@
+"""Drivers of the mesh: they move bytes and time between sockets and the machines below."""

@@ -1,0 +1,69 @@
+"""TLS as a machine: bytes of the socket go in, text comes out, and the other way round.
+
+A socket's TLS of the standard library hands out one record (16 KiB) a time. Here one read of the socket is decrypted
+whole, however many records it holds.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+_RECORD: Final = 16 << 10  # bytes of text in one record, RFC 8446 section 5.1
+
+
+class TlsMachine:
+    """One side of a TLS connection; `object` tells of the other side once the handshake is done."""
+
+    def __init__(
+        self, context: ssl.SSLContext, *, server_side: bool = False, server_hostname: str | None = None
+    ) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.object = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
+        )
+        self.has_ended = False  # the other side said that nothing follows
+
+    def handshake(self) -> bool:
+        """True when it is done; else more must be sent and received. Raises ssl.SSLError."""
+        try:
+            self.object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def receive(self, data: bytes | memoryview) -> None:
+        """What the socket gave; nothing when it ended."""
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def decrypted(self) -> list[bytes]:
+        """The text of all that was received. Raises ssl.SSLError, SSLEOFError if it ended without being said."""
+        pieces: list[bytes] = []
+        try:
+            while piece := self.object.read(_RECORD):
+                pieces.append(piece)
+            self.has_ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.has_ended = True
+        except ssl.SSLError:
+            if not pieces:  # else it comes again when these have been used
+                raise
+        return pieces
+
+    def write(self, text: bytes) -> None:
+        """Encrypt what is not empty. Raises ssl.SSLError."""
+        self.object.write(text)
+
+    @property
+    def has_output(self) -> bool:
+        return self._outgoing.pending > 0
+
+    def to_send(self) -> bytes:
+        """What belongs on the socket."""
+        return self._outgoing.read()
