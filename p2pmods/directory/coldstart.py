@@ -1,4 +1,4 @@
-"""A machine that has just woken knows too few others to agree with them on homes: it waits until its view is settled."""
+"""A node that has just started knows too few others to agree with them on homes: it waits until its view settles."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ ahead, in both their eyes and in the third's, and the other sends its claimants 
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Final
 
 from p2pmods.directory.actions import Ask, HomeAction, Reply
@@ -18,6 +17,8 @@ from p2pmods.directory.rendezvous import score
 from p2pmods.errors import MalformedData
 
 if TYPE_CHECKING:
+    import itertools
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from p2pmods.directory.case import Case, Cases, Pending
@@ -92,7 +93,7 @@ class Granting:
                 self.overtake(case, Lease(answer.terms, now))
             elif answer.holders:
                 actions = self._pass_on(case, answer)
-        if case.round is not None and not case.round.asks:
+        if self._nobody_objects(case):
             actions += self.conclude(case, now=now)
         return case, actions
 
@@ -127,6 +128,9 @@ class Granting:
 
     def _others(self, key: bytes) -> list[str]:
         return [home for home in self._rendezvous.homes(key) if home != self._node]
+
+    def _nobody_objects(self, case: Case) -> bool:
+        return case.round is not None and not case.round.asks
 
     def _end(self, case: Case) -> Pending:
         assert case.round is not None

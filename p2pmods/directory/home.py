@@ -1,7 +1,7 @@
 """A home's side of the leases: of all who claim a key at the same time one fetches, and the others are sent to it.
 
-`LeaseHome` is told what arrives and says what to do. It asks the other homes of a key before it grants, passes a claim
-on when it knows a better home, and remembers what the other homes intend, so that it can stand in for them.
+`LeaseHome` is told what arrives and says what to do. It asks the other homes of a key before it grants, passes a
+claim on when it knows a better home, and remembers what the other homes intend, so that it can stand in for them.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class LeaseHome:
         if claim.claimant is None and best and best[0] != self._node and len(self._passed_on) < MAX_PASSED_ON:
             ask = next(self._numbers)
             self._passed_on[ask] = (best[0], pending)
-            return [Ask(ask, best[0], attrs.evolve(claim, claimant=peer), PASS_ON_FOR)]
+            return [Ask(ask, best[0], _changed(claim, claimant=peer), PASS_ON_FOR)]
         return self._take(key, pending, now)
 
     def intend(self, call: int, peer: str, intend: Intend, *, now: float) -> list[HomeAction]:
@@ -171,7 +171,7 @@ class LeaseHome:
     def _stand_in(self, better: str, pending: Pending, now: float) -> list[HomeAction]:
         """The better home does not answer."""
         avoid = (*pending.claim.avoid, better)[-MAX_AVOIDED:]
-        claim = attrs.evolve(pending.claim, avoid=avoid)
+        claim = _changed(pending.claim, avoid=avoid)
         return self._take(self._key_of(claim.module), replace(pending, claim=claim), now)
 
     def _take(self, key: bytes, pending: Pending, now: float) -> list[HomeAction]:
@@ -252,3 +252,7 @@ class LeaseHome:
 
 def _ableness(pending: Pending) -> tuple[bool, tuple[int, int]]:
     return pending.claim.ability.is_capable, pending.claim.ability.rank
+
+
+def _changed(claim: Claim, **fields: object) -> Claim:
+    return attrs.evolve(claim, **fields)  # type: ignore[misc] # mypy sees no attrs class behind @message

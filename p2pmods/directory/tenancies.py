@@ -1,4 +1,4 @@
-"""What fetchers tell a home: that they are at it, and how it ended. Two of one key are found here, and one is stopped."""
+"""What fetchers tell a home: that they are at it, and how it ended. Of two with one key, one is stopped here."""
 
 from __future__ import annotations
 
