@@ -30,7 +30,8 @@ class Surroundings:
 
     node: str
     rendezvous: Rendezvous
-    strikes: Strikes
+    strikes: Strikes  # against homes
+    silent: Strikes  # against fetchers; a node may be a poor home and a good fetcher
     inflow: Inflow
     cold_start: ColdStart
     round_trip: Callable[[str], float]

@@ -52,6 +52,7 @@ class Claimant:
         self._patience = Patience(surroundings.inflow, now=0.0)
         self._source: Growing | tuple[str, ...] = ()  # a fetcher, or providers
         self._sources = 0
+        self._losses = 0  # of the present source
         self._vouchers: list[str] = []  # homes that named the present fetcher
         self._alone_at = math.inf
 
@@ -94,10 +95,8 @@ class Claimant:
         """The source that was named last cannot be reached, ended early or sent what is wrong."""
         if self.state is not State.RECEIVING or self._asking.ask is not None:
             return []  # a home is being asked already
-        if isinstance(self._source, tuple):
-            self._asking.useless(list(self._source))
-            return [*self._asking.same(None, urgent=False, now=now)]
-        return [*self._asking.same(self._source.token, urgent=True, now=now)]
+        self._losses += 1
+        return [*self._asking.same(self._write_off(), urgent=True, now=now)]
 
     def stopped(self, peer: str, stop: Stop, *, now: float) -> list[ClaimAction]:
         """The home `peer` says that another fetcher goes on, or that nobody waits for this one any more."""
@@ -107,7 +106,7 @@ class Claimant:
         if peer not in tenure.homes():
             return []
         other = stop.instead
-        if other is None or other.fetcher in {self._around.node, *self._around.strikes.struck(now=now)}:
+        if other is None or other.fetcher in {self._around.node, *self._around.silent.struck(now=now)}:
             tenure.is_over = True
             self.state = State.ALONE
             return []
@@ -179,14 +178,17 @@ class Claimant:
             self._patience.limited = answer.limited
             if answer.limited:
                 return []
+            if self._losses == 1:  # to others it may be there: once more
+                self._losses += 1
+                return [Relay(growing, answer.record)]
             if self._asking.urgent:  # all who were asked agree, so it is the fetcher that is to blame
-                self._around.strikes.strike(growing.fetcher, now=now)
+                self._around.silent.strike(growing.fetcher, now=now)
                 return self._go_alone(now)
             self._patience.confirm(now=now)
             return []
         self._blame(now)
         self._vouchers = [self._asking.home]
-        if growing.fetcher in self._around.strikes.struck(now=now):
+        if growing.fetcher in self._around.silent.struck(now=now):
             return [*self._asking.next(growing.token, urgent=True, now=now)] or self._go_alone(now)
         actions = self._receive(growing, Relay(growing, answer.record), now)
         self._patience.limited = answer.limited
@@ -197,7 +199,7 @@ class Claimant:
         if self._sources > MAX_SOURCES:
             return self._go_alone(now)
         self.state = State.RECEIVING
-        self._source = source
+        self._source, self._losses = source, 0
         self._patience = Patience(self._around.inflow, now=now)
         return [action]
 
@@ -206,15 +208,19 @@ class Claimant:
         verdict = self._patience.verdict(now=now)
         if verdict is Verdict.WAIT:
             return []
-        token = None
-        if isinstance(self._source, tuple):
-            self._asking.useless(list(self._source))
-        else:
+        if verdict is Verdict.ASK and not isinstance(self._source, tuple):
             token = self._source.token
-        if verdict is Verdict.ASK:
             asks = self._asking.next(token, now=now) or self._asking.same(token, urgent=False, now=now)
             return [*asks]
-        return [*self._asking.next(token, urgent=True, now=now)] or self._go_alone(now)
+        return [*self._asking.next(self._write_off(), urgent=True, now=now)] or self._go_alone(now)
+
+    def _write_off(self) -> bytes | None:
+        """Nothing is expected of the present source any more: the token of a fetcher to complain about."""
+        if isinstance(self._source, tuple):
+            self._asking.useless(list(self._source))
+            return None
+        self._asking.useless([self._source.fetcher])
+        return self._source.token
 
     def _disappointed(self, now: float) -> list[ClaimAction]:
         """The home that was asked is no help."""

@@ -15,7 +15,8 @@ RENEWED_EVERY: Final = 2.0
 QUIET: Final = 3.0  # a fetcher that was not heard of for so long is given up when a waiter complains
 INTENDED_LIFE: Final = 3.0  # of a lease that its fetcher has not taken up, by renewing it
 _MOST_WAITERS: Final = 1024
-_ENOUGH: Final = 8  # complaints that end a lease, however many wait
+_FEWEST: Final = 2  # complaints that end a lease
+_ENOUGH: Final = 8
 
 
 @dataclass(slots=True)
@@ -53,7 +54,10 @@ class Lease:
             self.waiters.add(node)
 
     def complain(self, node: str) -> bool:
-        """`node` waits no longer. True when that is enough to end the lease: one of two, half of a few, 8 of many."""
+        """`node` waits no longer. True when that is enough to end the lease: half of those who wait, 2 at least, 8 at most.
+
+        One alone proves nothing, and is on its own way anyway.
+        """
         self.complaints.add(node)
-        waiting = len(self.waiters | self.complaints)
-        return len(self.complaints) >= (1 if waiting < 3 else max(2, min(_ENOUGH, waiting // 2)))
+        half = len(self.waiters | self.complaints) // 2
+        return len(self.complaints) >= min(max(half, _FEWEST), _ENOUGH)

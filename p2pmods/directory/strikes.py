@@ -9,7 +9,7 @@ _MOST: Final = 256  # nodes; the oldest strike goes first
 
 
 class Strikes:
-    """Against homes that do not answer or mislead, and fetchers that send nothing. Never against `own`, this node."""
+    """Against homes that do not answer or mislead, or against fetchers that send nothing; never against `own`."""
 
     def __init__(self, own: str) -> None:
         self._own = own

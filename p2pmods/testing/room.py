@@ -92,6 +92,10 @@ class Room:
         """The homes of a module in everybody's view."""
         return self[self.up()[0]].rendezvous.homes(self.key_of(module))
 
+    def is_up(self, name: str) -> bool:
+        """Whether the node runs."""
+        return self.network.nodes[name].is_up
+
     def up(self) -> list[str]:
         """The ids of the nodes that run."""
         return [m.id for m in self.members if self.network.nodes[m.id].is_up]
@@ -110,6 +114,7 @@ class Room:
         self.network.crash(name)
         self.directors -= {name}
         self.network.at(self.network.now + self.detection, self.tell_all)
+        self.network.at(self.network.now + self.link_breaks_after, lambda: self._break_links(name))
 
     def partition(self, *groups: set[str]) -> None:
         """Nobody reaches another group, and after a while nobody counts on it."""
@@ -153,6 +158,10 @@ class Room:
             return all(download.got >= self.size for download in self.downloads(module).values())
 
         return self.network.run_until(all_have_it, within=within)
+
+    def _break_links(self, gone: str) -> None:
+        for name in self.up():
+            self.network.touch(name, lambda _, now, name=name: self[name].link_broke(gone, now=now))  # type: ignore[misc]
 
     def _want(self, name: str, module: str, now: float, patience: float) -> None:
         self[name].want(module, now=now, patience=patience)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from p2pmods.testing.room import Member, Room
 
 PULL_EVERY: Final = 0.25  # seconds
+_STALLED: Final = 600.0  # a link that carries nothing is none that is broken
 _PULL: Final = b"\xc1"  # a byte that begins no msgpack value
 
 
@@ -82,12 +83,15 @@ class RoomNode:
         self.advertiser = Advertiser(chance.randbytes(8), member.record, self.rendezvous, now=now)
         self.strikes = Strikes(member.id)
         self.cold_start = ColdStart(started=now, may_meet=room.cold)
-        self.around = Surroundings(member.id, self.rendezvous, self.strikes, Inflow(), self.cold_start, lambda _: 0.0)
+        self.around = Surroundings(
+            member.id, self.rendezvous, self.strikes, Strikes(member.id), Inflow(), self.cold_start, lambda _: 0.0
+        )
         self._room = room
         self._chance = chance
         self._numbers = itertools.count(1)
         self._calls: dict[int, Callable[[Any, float], None]] = {}
         self._local: dict[int, Callable[[Any, float], None]] = {}
+        self._pulling: dict[int, str] = {}  # from whom
         self._out: list[Action] = []
 
     # What tests do with it.
@@ -108,6 +112,11 @@ class RoomNode:
         self.advertiser.directors_changed()
         self._advertise(now)
 
+    def link_broke(self, peer: str, *, now: float) -> None:
+        """What is being taken from `peer` ends here."""
+        for call in [call for call, other in self._pulling.items() if other == peer]:
+            self.receive_answer(call, None, now=now)
+
     # Program.
 
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
@@ -120,7 +129,9 @@ class RoomNode:
             self._serve(peer, decode(data), call, now)
 
     def receive_answer(self, call: int, data: bytes | None, *, now: float) -> None:
-        self._calls.pop(call)(data, now)
+        self._pulling.pop(call, None)
+        if (heard := self._calls.pop(call, None)) is not None:
+            heard(data, now)
 
     def receive_notice(self, peer: str, data: bytes, *, now: float) -> None:
         self._hear(peer, decode(data), now)
@@ -243,7 +254,9 @@ class RoomNode:
 
         call = next(self._numbers)
         self._calls[call] = pulled
-        self._out.append(Request(peer, _PULL + key, call, self._room.link_breaks_after))
+        self._pulling[call] = peer
+        breaks = self._room.link_breaks_after
+        self._out.append(Request(peer, _PULL + key, call, _STALLED if self._room.is_up(peer) else breaks))
 
     def _give(self, key: bytes, now: float) -> bytes | None:
         """How many bytes of `key` this node has to give, or None."""
