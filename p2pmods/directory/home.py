@@ -19,10 +19,14 @@ from p2pmods.directory.granting import Granting
 from p2pmods.directory.messages import (
     MAX_AVOIDED,
     MAX_DELAY,
+    MAX_FOUND,
+    MAX_FOUND_RECORDS,
     MAX_HOLDERS,
     Alone,
     Claim,
+    Found,
     Grant,
+    Location,
     Providers,
     Wait,
 )
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 
     from p2pmods.directory.holdings import Holdings
     from p2pmods.directory.lease import Lease
-    from p2pmods.directory.messages import Intend, Release, Renew
+    from p2pmods.directory.messages import Intend, Lookup, Release, Renew
     from p2pmods.directory.rendezvous import Rendezvous
     from p2pmods.wire.entropy import Entropy
 
@@ -117,6 +121,17 @@ class LeaseHome:
         complaining, case.complaining = case.complaining, []
         return [action for pending in complaining for action in self._decide(case, pending, now)]
 
+    def lookup(self, call: int, lookup: Lookup, *, now: float) -> list[HomeAction]:
+        """Somebody asks where zips are."""
+        try:
+            keys = [self._key_of(module) for module in lookup.modules]
+        except P2pmodsError as error:
+            return [Refuse(call, str(error))]
+        locations = tuple([self._location(key, now) for key in keys])
+        nodes = [holder.node for location in locations for holder in location.holders]
+        nodes += [location.growing.fetcher for location in locations if location.growing is not None]
+        return [Reply(call, Found(locations, self._holdings.book.records_of(nodes, MAX_FOUND_RECORDS)))]
+
     def answered(self, ask: int, answer: object, *, now: float) -> list[HomeAction]:
         """Another home answered."""
         better, pending = self._passed_on.pop(ask, ("", None))
@@ -167,6 +182,11 @@ class LeaseHome:
     def statistics(self) -> HomeStatistics:
         """Of this moment."""
         return HomeStatistics(len(self._cases), len(self._passed_on), self._tenancies.forged)
+
+    def _location(self, key: bytes, now: float) -> Location:
+        lease = self.lease_of(key)
+        growing = lease.growing if lease is not None and lease.is_firm and lease.expires > now else None
+        return Location(self._holdings.table.holders(key, MAX_FOUND, now=now), growing)
 
     def _stand_in(self, better: str, pending: Pending, now: float) -> list[HomeAction]:
         """The better home does not answer."""

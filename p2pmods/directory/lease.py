@@ -54,7 +54,7 @@ class Lease:
             self.waiters.add(node)
 
     def complain(self, node: str) -> bool:
-        """`node` waits no longer. True when that is enough to end the lease: half of those who wait, 2 at least, 8 at most.
+        """`node` waits no longer. True when that ends the lease: by half of those who wait, 2 at least, 8 at most.
 
         One alone proves nothing, and is on its own way anyway.
         """

@@ -6,7 +6,6 @@ is; whoever holds it whole gives it at once. What a node does wrong on purpose i
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -34,8 +33,8 @@ from p2pmods.directory.messages import (
 )
 from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.directory.strikes import Strikes
-from p2pmods.testing.program import Answer, Notice, Request
-from p2pmods.wire.codec import decode, encode
+from p2pmods.testing.roomlinks import PULL, STALLED, RoomLinks
+from p2pmods.wire.codec import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     from p2pmods.testing.room import Member, Room
 
 PULL_EVERY: Final = 0.25  # seconds
-_STALLED: Final = 600.0  # a link that carries nothing is none that is broken
-_PULL: Final = b"\xc1"  # a byte that begins no msgpack value
 
 
 class Lie(Enum):
@@ -88,11 +85,7 @@ class RoomNode:
         )
         self._room = room
         self._chance = chance
-        self._numbers = itertools.count(1)
-        self._calls: dict[int, Callable[[Any, float], None]] = {}
-        self._local: dict[int, Callable[[Any, float], None]] = {}
-        self._pulling: dict[int, str] = {}  # from whom
-        self._out: list[Action] = []
+        self._links = RoomLinks(member.id, self._serve, self._hear)
 
     # What tests do with it.
 
@@ -114,8 +107,7 @@ class RoomNode:
 
     def link_broke(self, peer: str, *, now: float) -> None:
         """What is being taken from `peer` ends here."""
-        for call in [call for call, other in self._pulling.items() if other == peer]:
-            self.receive_answer(call, None, now=now)
+        self._links.broke(peer, now)
 
     # Program.
 
@@ -123,15 +115,13 @@ class RoomNode:
         raise NotImplementedError("the directory speaks over links alone")
 
     def receive_request(self, peer: str, data: bytes, call: int, *, now: float) -> None:
-        if data.startswith(_PULL):
-            self._out.append(Answer(call, self._give(data[1:], now)))
+        if data.startswith(PULL):
+            self._links.give(call, self._give(data[1:], now))
         else:
             self._serve(peer, decode(data), call, now)
 
     def receive_answer(self, call: int, data: bytes | None, *, now: float) -> None:
-        self._pulling.pop(call, None)
-        if (heard := self._calls.pop(call, None)) is not None:
-            heard(data, now)
+        self._links.arrived(call, data, now)
 
     def receive_notice(self, peer: str, data: bytes, *, now: float) -> None:
         self._hear(peer, decode(data), now)
@@ -155,8 +145,7 @@ class RoomNode:
         return min(times)
 
     def outbox(self, *, now: float) -> list[Action]:
-        out, self._out = self._out, []
-        return out
+        return self._links.outbox()
 
     def wake(self, *, now: float) -> None:
         self._manage(self.home.wake(), now)
@@ -171,13 +160,13 @@ class RoomNode:
         match message:
             case Claim() if self.member.lie is Lie.ALWAYS_WAIT:
                 growing = Growing(self._room.somebody(), self._chance.randbytes(16), 0)
-                self._reply(call, Wait(growing, False, None), now)
+                self._links.reply(call, Wait(growing, False, None), now)
             case Claim():
                 self._manage(self.home.claim(call, peer, message, now=now), now)
             case Intend():
                 self._manage(self.home.intend(call, peer, message, now=now), now)
             case Advert():
-                self._reply(call, self.holdings.intake.receive(peer, message, now=now), now)
+                self._links.reply(call, self.holdings.intake.receive(peer, message, now=now), now)
 
     def _hear(self, peer: str, message: object, now: float) -> None:
         match message:
@@ -193,13 +182,13 @@ class RoomNode:
         for action in actions:
             match action:
                 case Reply(call, message):
-                    self._reply(call, message, now)
+                    self._links.reply(call, message, now)
                 case Refuse(call, _):
-                    self._reply(call, None, now)
+                    self._links.reply(call, None, now)
                 case Tell(node, message):
-                    self._tell(node, message, now)
+                    self._links.tell(node, message, now)
                 case Ask():
-                    self._ask(action, self._heard_by_home(action.ask), now)
+                    self._links.ask(action, self._heard_by_home(action.ask), now)
 
     def _heard_by_home(self, ask: int) -> Callable[[Any, float], None]:
         return lambda answer, now: self._manage(self.home.answered(ask, answer, now=now), now)
@@ -211,9 +200,9 @@ class RoomNode:
         for action in actions:
             match action:
                 case Ask():
-                    self._ask(action, self._heard_by_claimant(key, action.ask), now)
+                    self._links.ask(action, self._heard_by_claimant(key, action.ask), now)
                 case Tell(node, message):
-                    self._tell(node, message, now)
+                    self._links.tell(node, message, now)
                 case Relay(growing):
                     download.source, download.pull_at, download.upstream_since = growing, now, math.inf
                 case FetchFrom(holders):
@@ -252,11 +241,8 @@ class RoomNode:
             else:
                 download.pull_at = now + PULL_EVERY
 
-        call = next(self._numbers)
-        self._calls[call] = pulled
-        self._pulling[call] = peer
-        breaks = self._room.link_breaks_after
-        self._out.append(Request(peer, _PULL + key, call, _STALLED if self._room.is_up(peer) else breaks))
+        patience = STALLED if self._room.is_up(peer) else self._room.link_breaks_after
+        self._links.pull(peer, key, pulled, patience)
 
     def _give(self, key: bytes, now: float) -> bytes | None:
         """How many bytes of `key` this node has to give, or None."""
@@ -282,7 +268,7 @@ class RoomNode:
 
     def _advertise(self, now: float) -> None:
         for ask in self.advertiser.due(now=now):
-            self._ask(ask, self._heard_by_advertiser(ask.ask), now)
+            self._links.ask(ask, self._heard_by_advertiser(ask.ask), now)
 
     def _heard_by_advertiser(self, ask: int) -> Callable[[Any, float], None]:
         def heard(answer: Any, now: float) -> None:
@@ -292,27 +278,6 @@ class RoomNode:
                 self.advertiser.unanswered(ask, now=now)
 
         return heard
-
-    def _ask(self, ask: Ask, heard: Callable[[Any, float], None], now: float) -> None:
-        call = next(self._numbers)
-        if ask.node == self.member.id:
-            self._local[-call] = heard
-            self._serve(self.member.id, ask.message, -call, now)
-            return
-        self._calls[call] = lambda data, now: heard(decode(data) if data else None, now)
-        self._out.append(Request(ask.node, encode(ask.message), call, ask.timeout))
-
-    def _tell(self, node: str, message: object, now: float) -> None:
-        if node == self.member.id:
-            self._hear(node, message, now)
-        else:
-            self._out.append(Notice(node, encode(message)))
-
-    def _reply(self, call: int, message: object, now: float) -> None:
-        if call < 0:
-            self._local.pop(call)(message, now)
-        else:
-            self._out.append(Answer(call, encode(message) if message is not None else None))
 
     @property
     def fetching(self) -> set[bytes]:
