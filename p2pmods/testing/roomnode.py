@@ -62,6 +62,7 @@ class Download:
     claimant: Claimant
     began: float
     got: int = 0
+    seen: int = 0  # of the present source
     source: Growing | list[str] | None = None
     pull_at: float = math.inf
     upstream_since: float = math.inf
@@ -207,8 +208,10 @@ class RoomNode:
                     self._links.tell(node, message, now)
                 case Relay(growing):
                     download.source, download.pull_at, download.upstream_since = growing, now, math.inf
+                    download.seen = 0
                 case FetchFrom(holders):
                     download.source, download.pull_at = [holder.node for holder in holders], now
+                    download.seen = 0
                 case GoUpstream():
                     download.source, download.pull_at, download.upstream_since = None, math.inf, now
                     download.copies += 1
@@ -234,10 +237,10 @@ class RoomNode:
             if data is None:
                 self._pursue(key, download.claimant.lost(now=now), now)
                 return
-            fresh = int.from_bytes(data, "big") - download.got
-            if fresh > 0:
-                download.got += fresh
-                download.claimant.received(fresh, now=now)
+            has = int.from_bytes(data, "big")
+            if has > download.seen:  # pieces that were here already and are confirmed count like new ones
+                download.claimant.received(has - download.seen, now=now)
+                download.seen, download.got = has, max(download.got, has)
             if download.got >= self._room.size:
                 self._arrived(key, download, now)
             else:
