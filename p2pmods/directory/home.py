@@ -226,6 +226,9 @@ class LeaseHome:
     def _grant(self, case: Case, pending: Pending, instead_of: bytes | None, now: float) -> list[HomeAction]:
         if case.failed.count(now=now) >= _ENOUGH_FAILED:
             return [Reply(pending.call, Alone(int(self._entropy.random() * MAX_DELAY)))]
+        homes = self._rendezvous.homes(case.key)
+        if self._node not in homes and set(homes) <= set(pending.claim.avoid):
+            return [Reply(pending.call, Alone(0))]  # a lease that no home of the key is heeded about is none
         if pending.claim.ability.is_capable and self._cases.may_fetch(case, pending.claimant, now=now):
             return self._granting.begin(case, pending, instead_of, now=now)
         return [Reply(pending.call, Alone(0))]

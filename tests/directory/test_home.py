@@ -536,6 +536,12 @@ def test_a_claim_with_another_s_record_or_for_no_module_is_refused() -> None:
     assert home.statistics().cases == 0
 
 
+def test_who_heeds_no_home_of_the_key_gets_no_lease_from_others() -> None:
+    home = home_of(FAY, [FIRST, SECOND, THIRD, FAY])
+    claim = a_claim(ANN, avoid=(FIRST.id, SECOND.id, THIRD.id))
+    assert replies(home.claim(1, ANN.id, claim, now=0)) == {1: Alone(0)}
+
+
 # Complaints.
 
 
