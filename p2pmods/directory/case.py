@@ -1,0 +1,127 @@
+"""What a home has under way for its keys."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from p2pmods.directory.exclusions import EXCLUDED_FOR, Exclusions
+from p2pmods.directory.timers import Timers
+
+if TYPE_CHECKING:
+    from p2pmods.directory.lease import Lease
+    from p2pmods.directory.messages import Claim
+
+MAX_CASES: Final = 4096  # keys; for one more, everybody is on their own
+MAX_PARKED: Final = 1024  # claims of one key that wait for an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A claim that is not answered yet: the request `call` by or for `claimant`."""
+
+    call: int
+    claimant: str
+    claim: Claim
+
+
+@dataclass(slots=True)
+class Round:
+    """This home is about to grant a lease and asks the others; `asks` are those not answered, with whom."""
+
+    grantee: Pending
+    ends: float
+    asks: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Case:
+    """`lease` may be one that is only intended, here while `round` is on, or by another home."""
+
+    key: bytes
+    lease: Lease | None = None
+    round: Round | None = None
+    parked: list[Pending] = field(default_factory=list)  # until the round is over
+    complaining: list[Pending] = field(default_factory=list)  # until enough complain, or `patience` ends
+    patience: float = math.inf
+    failed: Exclusions = field(default_factory=Exclusions)  # fetchers of this key
+    disbelieved: Exclusions = field(default_factory=Exclusions)  # leases that nobody took up: tokens in hex
+
+    def is_idle(self, now: float) -> bool:
+        """Whether there is nothing left to remember."""
+        under_way = self.lease or self.round or self.parked or self.complaining
+        return not under_way and not self.failed.count(now=now) and not self.disbelieved.count(now=now)
+
+
+class Cases:
+    """The cases by key, and the fetchers that failed with any of them."""
+
+    def __init__(self) -> None:
+        self.excluded = Exclusions()
+        self.timers = Timers()
+        self._cases: dict[bytes, Case] = {}
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def find(self, key: bytes) -> Case | None:
+        """The case of `key`, if there is one."""
+        return self._cases.get(key)
+
+    def obtain(self, key: bytes, *, now: float) -> Case | None:
+        """The case of `key`, a new one if need be, without a lease that has run out. None when there are too many."""
+        case = self._cases.get(key)
+        if case is None:
+            if len(self._cases) >= MAX_CASES:
+                return None
+            case = self._cases[key] = Case(key)
+        self.lapse(case, now=now)
+        self.timers.ring(key, now + EXCLUDED_FOR)
+        return case
+
+    def lapse(self, case: Case, *, now: float) -> None:
+        """End the case's lease if its time is over."""
+        lease = case.lease
+        if lease is None or case.round is not None or lease.expires > now:
+            return
+        if not lease.is_firm:
+            case.disbelieved.exclude(lease.terms.token.hex(), now=now)
+        self.fail(case, now=now)
+
+    def fail(self, case: Case, *, now: float) -> None:
+        """The case's lease is over without result; a fetcher that had taken it up gets no other for a minute."""
+        lease, case.lease = case.lease, None
+        if lease is not None and lease.is_firm:
+            case.failed.exclude(lease.terms.fetcher, now=now)
+            self.excluded.exclude(lease.terms.fetcher, now=now)
+
+    def schedule(self, case: Case) -> None:
+        """Ring when something about the case ends by itself."""
+        ends = case.round.ends if case.round else math.inf
+        expires = case.lease.expires if case.lease and not case.round else math.inf
+        soonest = min(ends, expires, case.patience)
+        if soonest < math.inf:
+            self.timers.ring(case.key, soonest)
+
+    def close_if_idle(self, case: Case, *, now: float) -> None:
+        """Forget it when there is nothing left to remember; look again later otherwise."""
+        if case.is_idle(now):
+            self._cases.pop(case.key, None)
+        else:
+            self.schedule(case)
+            self.timers.ring(case.key, now + EXCLUDED_FOR)
+
+    def may_fetch(self, case: Case, node: str, *, now: float) -> bool:
+        """Whether `node` did not fail lately, with this key or another."""
+        return not (case.failed.excludes(node, now=now) or self.excluded.excludes(node, now=now))
+
+    def clear(self) -> list[Pending]:
+        """Forget all; those who wait for an answer."""
+        waiting = []
+        for case in self._cases.values():
+            waiting += case.parked + case.complaining + ([case.round.grantee] if case.round else [])
+        self._cases.clear()
+        self.timers.clear()
+        self.excluded.clear()
+        return waiting

@@ -1,0 +1,24 @@
+"""A node that has just started knows too few others to agree with them on homes: it waits until its view settles."""
+
+from __future__ import annotations
+
+from typing import Final
+
+QUIET: Final = 0.5  # seconds without a new member
+LONGEST: Final = 2.0  # seconds since the start of the process
+
+
+class ColdStart:
+    """`may_meet` is False where there is nobody to wait for: no mesh, or `CI`. Never holds up a node that has run."""
+
+    def __init__(self, *, started: float, may_meet: bool = True) -> None:
+        self._quiet_since = started
+        self._latest = started + LONGEST if may_meet else started
+
+    def newcomer(self, *, now: float) -> None:
+        """A member was met that was not known."""
+        self._quiet_since = max(self._quiet_since, now)
+
+    def settled_at(self) -> float:
+        """Until then nothing is claimed, nor fetched from upstream."""
+        return min(self._quiet_since + QUIET, self._latest)

@@ -1,0 +1,174 @@
+"""Between homes: before one grants a lease it asks the other two, and they remember what it intends.
+
+Two homes that intend different leases at once agree without another word: the one that ranks first for the key goes
+ahead, in both their eyes and in the third's, and the other sends its claimants to that fetcher.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from p2pmods.directory.actions import Ask, HomeAction, Reply
+from p2pmods.directory.case import Round
+from p2pmods.directory.lease import Lease
+from p2pmods.directory.messages import MAX_HOLDERS, TOKEN_SIZE, Grant, Intend, Intended, Providers
+from p2pmods.directory.proof import grant_terms, is_genuine
+from p2pmods.directory.rendezvous import score
+from p2pmods.errors import MalformedData
+
+if TYPE_CHECKING:
+    import itertools
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from p2pmods.directory.case import Case, Cases, Pending
+    from p2pmods.directory.holdings import Holdings
+    from p2pmods.directory.messages import Holder, Terms
+    from p2pmods.directory.rendezvous import Rendezvous
+    from p2pmods.wire.entropy import Entropy
+
+ASK_FOR: Final = 0.1  # seconds for the other homes' word
+
+
+class Granting:
+    """The rounds of this home, `node`, whose key is `signer`, and its word on those of others."""
+
+    def __init__(
+        self,
+        node: str,
+        signer: Ed25519PrivateKey,
+        rendezvous: Rendezvous,
+        cases: Cases,
+        holdings: Holdings,
+        entropy: Entropy,
+        numbers: itertools.count[int],
+    ) -> None:
+        self._node = node
+        self._signer = signer
+        self._rendezvous = rendezvous
+        self._cases = cases
+        self._holdings = holdings
+        self._entropy = entropy
+        self._numbers = numbers
+        self._keys: dict[int, bytes] = {}  # of the asks under way
+
+    def begin(self, case: Case, grantee: Pending, instead_of: bytes | None, *, now: float) -> list[HomeAction]:
+        """Intend a lease for `grantee`, and ask the other homes; grant at once when there are none."""
+        terms = grant_terms(self._signer, case.key, grantee.claimant, self._entropy.randbytes(TOKEN_SIZE))
+        case.lease = Lease(terms, now)
+        case.round = Round(grantee, now + ASK_FOR)
+        intend = Intend(case.key, terms, grantee.claim.record, instead_of)
+        actions: list[HomeAction] = []
+        for home in self._others(case.key):
+            ask = next(self._numbers)
+            case.round.asks[ask] = home
+            self._keys[ask] = case.key
+            actions.append(Ask(ask, home, intend, ASK_FOR))
+        self._cases.schedule(case)
+        return actions or self.conclude(case, now=now)
+
+    def conclude(self, case: Case, *, now: float) -> list[HomeAction]:
+        """Nobody objected in time: the lease is granted."""
+        grantee = self._end(case)
+        assert case.lease is not None
+        case.lease.heard = now
+        return [Reply(grantee.call, Grant(case.lease.terms))]
+
+    def overtake(self, case: Case, lease: Lease) -> None:
+        """Another lease stands; a claimant that was about to get one is parked like the others."""
+        if case.round is not None:
+            case.parked.insert(0, self._end(case))
+        case.lease = lease
+
+    def answered(self, ask: int, answer: object, *, now: float) -> tuple[Case | None, list[HomeAction]]:
+        """What another home said to an intention, None when it said nothing; the case that it was about."""
+        case = self._cases.find(self._keys.pop(ask, b""))
+        if case is None or case.round is None or ask not in case.round.asks:
+            return None, []
+        home = case.round.asks.pop(ask)
+        actions: list[HomeAction] = []
+        if isinstance(answer, Intended) and home not in case.round.grantee.claim.avoid:
+            if answer.terms is not None and self._stands(case, answer.terms, now):
+                self._holdings.note(answer.terms.fetcher, answer.records)
+                self.overtake(case, Lease(answer.terms, now))
+            elif answer.holders:
+                actions = self._pass_on(case, answer)
+        if self._nobody_objects(case):
+            actions += self.conclude(case, now=now)
+        return case, actions
+
+    def intended(self, peer: str, intend: Intend, *, now: float) -> tuple[Case | None, Intended]:
+        """This home's word on what `peer` intends. Raises MalformedData when it may not intend that."""
+        if intend.terms.home != peer or not self.is_believed(intend.terms, intend.key):
+            raise MalformedData("intention", "not by a home that may grant")
+        case = self._cases.obtain(intend.key, now=now)
+        if case is None:
+            return None, Intended(None, (), ())
+        self._holdings.book.note(intend.terms.fetcher, intend.record)
+        self._give_way(case, peer, intend, now)
+        lease = case.lease
+        if lease is not None and lease.terms.token != intend.terms.token and self._is_before(lease, peer, case.key):
+            records = self._holdings.book.records_of([lease.terms.fetcher], 1)
+            return case, Intended(lease.terms, (), records)
+        if lease is None or lease.terms.token != intend.terms.token:
+            self.overtake(case, Lease(intend.terms, now))
+            self._cases.schedule(case)
+        holders = self._holdings.table.holders(
+            case.key, MAX_HOLDERS, now=now, without=frozenset([intend.terms.fetcher])
+        )
+        return case, Intended(None, holders, self._holdings.records(holders))
+
+    def is_believed(self, terms: Terms, key: bytes) -> bool:
+        """Whether a director granted these terms for `key`."""
+        return terms.home in self._rendezvous.directors and is_genuine(terms, key)
+
+    def clear(self) -> None:
+        """Nothing is under way."""
+        self._keys.clear()
+
+    def _others(self, key: bytes) -> list[str]:
+        return [home for home in self._rendezvous.homes(key) if home != self._node]
+
+    def _nobody_objects(self, case: Case) -> bool:
+        return case.round is not None and not case.round.asks
+
+    def _end(self, case: Case) -> Pending:
+        assert case.round is not None
+        for ask in case.round.asks:
+            self._keys.pop(ask, None)
+        grantee, case.round = case.round.grantee, None
+        return grantee
+
+    def _stands(self, case: Case, terms: Terms, now: float) -> bool:
+        """Whether a lease that another home knows of is a reason not to grant one."""
+        disbelieved = case.disbelieved.excludes(terms.token.hex(), now=now)
+        believed = not disbelieved and self.is_believed(terms, case.key)
+        return believed and self._cases.may_fetch(case, terms.fetcher, now=now)
+
+    def _give_way(self, case: Case, peer: str, intend: Intend, now: float) -> None:
+        """A home that saw a lease fail is believed."""
+        failed = case.lease is not None and case.lease.terms.token == intend.instead_of
+        if failed and case.round is None and peer in self._rendezvous.homes(case.key):
+            self._cases.fail(case, now=now)
+
+    def _is_before(self, lease: Lease, peer: str, key: bytes) -> bool:
+        return lease.is_firm or score(key, lease.terms.home) < score(key, peer)
+
+    def _pass_on(self, case: Case, answer: Intended) -> list[HomeAction]:
+        """Another home knows who holds it: those claimants who can use that have their answer."""
+        assert case.round is not None
+        if not _useful(answer.holders, case.round.grantee):
+            return []
+        waiting = [self._end(case), *case.parked]
+        case.lease = None
+        case.parked = [pending for pending in waiting if not _useful(answer.holders, pending)]
+        return [
+            Reply(pending.call, Providers(useful, answer.records))
+            for pending in waiting
+            if (useful := _useful(answer.holders, pending))
+        ]
+
+
+def _useful(holders: tuple[Holder, ...], pending: Pending) -> tuple[Holder, ...]:
+    without = {pending.claimant, *pending.claim.avoid}
+    return tuple([holder for holder in holders if holder.node not in without])

@@ -1,0 +1,76 @@
+"""How long a waiter waits: by the bytes that it receives itself, whatever a home says."""
+
+from __future__ import annotations
+
+import math
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from p2pmods.directory.inflow import Inflow
+
+SILENCE: Final = 3.0  # seconds without a byte of anything from the mesh
+CONFIRMED: Final = 5.0  # more of them, when another home confirms the lease
+STILL: Final = 15.0  # seconds without a byte of this transfer
+LIMITED_STILL: Final = 60.0  # the same while the upstream limits its fetcher: going there as well would make it worse
+SETTLED: Final = 5.0  # seconds since the first byte, from which on the rate of all transfers counts
+
+
+class Verdict(Enum):
+    """What to do about a transfer."""
+
+    WAIT = auto()
+    ASK = auto()  # another home
+    GIVE_UP = auto()
+
+
+class Patience:
+    """With one source, since it was named."""
+
+    def __init__(self, inflow: Inflow, *, now: float) -> None:
+        self.limited = False
+        self._inflow = inflow
+        self._since = now
+        self._first: float | None = None
+        self._last = now
+        self._confirmed: float | None = None
+
+    def received(self, *, now: float) -> None:
+        """A byte of this transfer came."""
+        self._last = now
+        if self._first is None:
+            self._first = now
+
+    def confirm(self, *, now: float) -> None:
+        """Another home says that the fetcher is at it."""
+        self._confirmed = now
+
+    def verdict(self, *, now: float) -> Verdict:
+        """Whether to go on waiting."""
+        if self.limited:
+            return Verdict.GIVE_UP if now >= self._last + LIMITED_STILL else Verdict.WAIT
+        if now >= self._last + STILL or self._is_slow(now):
+            return Verdict.GIVE_UP
+        if now < self._silent_at():
+            return Verdict.WAIT
+        return Verdict.ASK if self._confirmed is None or self._broken() else Verdict.GIVE_UP
+
+    def next_timer(self, *, now: float) -> float:
+        """When the verdict may be another one."""
+        if self.limited:
+            return self._last + LIMITED_STILL
+        slow = math.inf if self._first is None else max(self._first + SETTLED, now + 1)
+        return min(self._last + STILL, self._silent_at(), slow)
+
+    def _silent_at(self) -> float:
+        if self._confirmed is not None and not self._broken():
+            return self._confirmed + CONFIRMED
+        return max(self._since, self._inflow.last) + SILENCE
+
+    def _broken(self) -> bool:
+        """Whether the silence ended after the lease was confirmed."""
+        return self._confirmed is not None and self._inflow.last > self._confirmed
+
+    def _is_slow(self, now: float) -> bool:
+        settled = self._first is not None and now >= self._first + SETTLED
+        return settled and self._inflow.is_slow(now=now)

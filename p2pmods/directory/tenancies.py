@@ -1,0 +1,90 @@
+"""What fetchers tell a home: that they are at it, and how it ended. Of two with one key, one is stopped here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2pmods.directory.actions import HomeAction, Tell
+from p2pmods.directory.lease import Lease
+from p2pmods.directory.messages import DONE, FAILED, Release, Renew, Stop
+
+if TYPE_CHECKING:
+    from p2pmods.directory.case import Case, Cases
+    from p2pmods.directory.granting import Granting
+    from p2pmods.directory.holdings import Holdings
+    from p2pmods.directory.rendezvous import Rendezvous
+
+
+class Tenancies:
+    """The leases that were taken up, as the home `node` hears of them."""
+
+    def __init__(
+        self, node: str, rendezvous: Rendezvous, cases: Cases, granting: Granting, holdings: Holdings
+    ) -> None:
+        self.forged = 0  # renewals under terms that no director granted to their sender
+        self._node = node
+        self._rendezvous = rendezvous
+        self._cases = cases
+        self._granting = granting
+        self._holdings = holdings
+
+    def renew(self, peer: str, renew: Renew, *, now: float) -> tuple[Case | None, list[HomeAction]]:
+        """`peer` is at it, and this is what it has. Raises MalformedData for another node's record.
+
+        A lease that this home does not know is adopted: its fetcher shows the signed terms. So a new home takes over.
+        """
+        case = self._cases.obtain(renew.key, now=now)
+        if case is None:
+            return None, []
+        known = case.lease is not None and case.lease.terms == renew.terms
+        if renew.terms.fetcher != peer or not (known or self._granting.is_believed(renew.terms, renew.key)):
+            self.forged += 1
+            return case, []
+        self._holdings.book.note(peer, renew.record)
+        told = Lease(renew.terms, now)
+        told.renew(renew.received, limited=renew.limited, now=now)
+        actions = self._reconcile(case, told, now)
+        self._cases.schedule(case)
+        return case, actions
+
+    def release(self, peer: str, release: Release, *, now: float) -> Case | None:
+        """The lease of `peer` is over. Whoever waited finds out by the fetcher's silence, and claims again."""
+        case = self._cases.obtain(release.key, now=now)
+        lease = case.lease if case is not None else None
+        if case is None or lease is None or (lease.terms.fetcher, lease.terms.token) != (peer, release.token):
+            return None
+        if release.how == DONE and release.holding is not None and release.holding.key == release.key:
+            self._holdings.table.add(peer, release.holding, now=now)
+        if release.how == FAILED:
+            case.failed.exclude(peer, now=now)
+        if case.round is None:
+            case.lease = None
+        return case
+
+    def _reconcile(self, case: Case, told: Lease, now: float) -> list[HomeAction]:
+        """Bring what was told together with what is known."""
+        lease, fetcher = case.lease, told.terms.fetcher
+        if lease is not None and lease.terms.token == told.terms.token:
+            if case.round is not None:  # granted by another home already, or its own answer took long
+                self._granting.overtake(case, lease)
+            lease.renew(told.received, limited=told.limited, now=now)
+            return []
+        if not self._cases.may_fetch(case, fetcher, now=now):
+            return [Tell(fetcher, Stop(case.key, told.terms.token, None, None))]
+        if lease is None or not lease.is_firm or lease.terms.fetcher == fetcher:
+            self._granting.overtake(case, told)
+            return []
+        return self._stop_one(case, lease, told)
+
+    def _stop_one(self, case: Case, known: Lease, told: Lease) -> list[HomeAction]:
+        """The one with fewer bytes, or else the higher id. The best home alone decides, or both might be stopped."""
+        if self._rendezvous.homes(case.key)[:1] != (self._node,):
+            return []
+        if (-told.received, told.terms.fetcher) < (-known.received, known.terms.fetcher):
+            told.waiters |= known.waiters
+            winner, loser = told, known
+        else:
+            winner, loser = known, told
+        case.lease = winner
+        record = self._holdings.book.record_of(winner.terms.fetcher)
+        return [Tell(loser.terms.fetcher, Stop(case.key, loser.terms.token, winner.growing, record))]
