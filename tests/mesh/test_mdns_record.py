@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zeroconf import ServiceInfo
 
 from p2pmods.identity.swarm import PUBLIC, Swarm
 from p2pmods.mesh.interfaces import presence
@@ -69,6 +72,13 @@ def test_the_text_names_no_swarm_and_members_know_it() -> None:
     assert not says_swarm(text, PUBLIC.discovery_tag)
     assert "office" not in str(text)
     assert sum(len(key) + len(value) + 2 for key, value in text.items()) <= MAX_TEXT
+
+
+def test_the_protocol_page_shows_what_is_on_the_wire() -> None:
+    info = ServiceInfo(SERVICE, instance_name(ANN), properties=text_of(PUBLIC.discovery_tag))
+    page = (Path(__file__).parents[2] / "docs" / "protocol" / "discovery.md").read_text("utf-8")
+    assert info.text.hex(" ") in page
+    assert f"`{PUBLIC.discovery_tag}`" in page
 
 
 @pytest.mark.parametrize(
