@@ -76,7 +76,7 @@ class Mdns:
         """Why there is no multicast; "" when it was stopped by a cancellation."""
         if not presence.multicast:
             return "no interface leads to neighbours"
-        crossing = _Crossing(trio.lowlevel.current_trio_token(), self._began, self._take, self._lose)
+        crossing = Crossing(trio.lowlevel.current_trio_token(), self._began, self._take, self._lose)
         try:
             session = self._session = Session(self._node_id, self._tag, presence, crossing)
         except OSError as error:
@@ -107,7 +107,7 @@ class Mdns:
         self._dropped += 1
 
 
-class _Crossing:
+class Crossing:
     """From the thread of a session to trio: at most MAX_WAITING hints are under way, however busy trio is."""
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 from contextlib import asynccontextmanager
@@ -16,10 +17,11 @@ from structlog.testing import capture_logs
 
 from p2pmods.config.values import Address
 from p2pmods.identity.key import id_of_public
+from p2pmods.mesh import mdns_session
 from p2pmods.mesh.interfaces import Presence, presence, read_interfaces
 from p2pmods.mesh.kinds import Kind
-from p2pmods.mesh.mdns import MAX_WAITING, TRY_AGAIN, Mdns
-from p2pmods.mesh.mdns_record import SERVICE, instance_name, text_of
+from p2pmods.mesh.mdns import MAX_WAITING, TRY_AGAIN, Crossing, Mdns
+from p2pmods.mesh.mdns_record import SERVICE, Hint, instance_name, text_of
 from tests.mesh.people import interface
 
 if TYPE_CHECKING:
@@ -181,6 +183,76 @@ async def test_a_flood_is_cut_off_and_the_node_is_still_found(tag: str, liar: Li
                 while (await heard(eve))[0] != anns_id:
                     pass
         assert ann.statistics().problem == ""
+
+
+async def test_a_flood_that_goes_on_is_looked_at_no_faster_than_the_pace(
+    tag: str, liar: Liar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with announced(tag, 4001) as (eve, _), announced(tag, 4003):
+        await heard(eve)
+        monkeypatch.setattr(mdns_session, "LOOKS_AT_ONCE", 2.0)
+        monkeypatch.setattr(mdns_session, "LOOKS_PER_SECOND", 0.0)
+        async with announced(tag, 4002) as (ann, _):
+            await heard(ann)
+            for _ in range(10):
+                liar.say(somebody(), text_of(tag))
+            await until(lambda: eve.statistics().hints == 12)
+            assert ann.statistics().hints <= 2
+
+
+async def test_only_so_many_are_asked_for_their_addresses_at_once(
+    tag: str, liar: Liar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    known: list[str] = []
+
+    class Silent(zeroconf.asyncio.AsyncServiceInfo):
+        def load_from_cache(self, *_: object) -> bool:
+            known.append(self.name)
+            return False
+
+        async def async_request(self, *_: object) -> bool:  # type: ignore[override]
+            asked.append(self.name)
+            await asyncio.sleep(3600)
+            return False
+
+    async with announced(tag, 4001) as (ann, _), announced(tag, 4002):
+        await heard(ann)
+        monkeypatch.setattr(zeroconf.asyncio, "AsyncServiceInfo", Silent)
+        for _ in range(40):
+            liar.say(somebody(), text_of(tag))
+        await until(lambda: len(known) >= 80)  # both nodes look
+    assert len(asked) == 2 * mdns_session.MAX_ASKING
+
+
+async def test_what_was_heard_is_looked_at_again(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mdns_session, "SECOND_LOOK", 0.05)
+    async with announced(tag, 4001) as (ann, _), announced(tag, 4002) as (_, bobs_id):
+        for _ in range(5):
+            assert (await heard(ann))[0] == bobs_id
+
+
+class BusyTrio:
+    """A token of a trio that has no time just now."""
+
+    def __init__(self) -> None:
+        self.later: list[Callable[[], None]] = []
+
+    def run_sync_soon(self, call: Callable[[], None], *, idempotent: bool = False) -> None:
+        if not idempotent or call not in self.later:
+            self.later.append(call)
+
+
+def test_hints_do_not_pile_up_while_trio_is_busy() -> None:
+    trio_token, taken, lost = BusyTrio(), [], []
+    crossing = Crossing(trio_token, lambda: None, taken.append, lambda: lost.append(1))  # type: ignore[arg-type]
+    for _ in range(1000):
+        crossing.heard(Hint(somebody(), ()))
+    assert len(trio_token.later) == 2
+    for call in trio_token.later:
+        call()
+    assert len(taken) == MAX_WAITING
+    assert lost
 
 
 class Refusing:
