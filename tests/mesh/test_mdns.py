@@ -211,7 +211,7 @@ async def test_only_so_many_are_asked_for_their_addresses_at_once(
             known.append(self.name)
             return False
 
-        async def async_request(self, *_: object) -> bool:  # type: ignore[override]
+        async def async_request(self, *_: object) -> bool:
             asked.append(self.name)
             await asyncio.sleep(3600)
             return False
@@ -244,7 +244,9 @@ class BusyTrio:
 
 
 def test_hints_do_not_pile_up_while_trio_is_busy() -> None:
-    trio_token, taken, lost = BusyTrio(), [], []
+    trio_token = BusyTrio()
+    taken: list[Hint] = []
+    lost: list[int] = []
     crossing = Crossing(trio_token, lambda: None, taken.append, lambda: lost.append(1))  # type: ignore[arg-type]
     for _ in range(1000):
         crossing.heard(Hint(somebody(), ()))
