@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 from p2pmods.errors import StoreError
 from p2pmods.identity.records import Endpoint
+from p2pmods.mesh import remembered as remembered_module
 from p2pmods.mesh.remembered import MAX_MEMBERS, Member, RememberedMembers, keep
 from p2pmods.store import fs
 from p2pmods.wire.codec import encode_part
-from tests.mesh.people import ANN, BOB, node
+from tests.mesh.people import ANN, BOB, captured_log, node
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +39,9 @@ def test_the_members_of_one_swarm_are_not_those_of_another(data: Path) -> None:
     assert "10.0.0.1" not in str([path.name for path in data.rglob("*")])
 
 
-def test_nothing_is_remembered_at_first(data: Path) -> None:
-    with capture_logs() as logs:
-        assert RememberedMembers(data, "tag").read() == ()
+def test_nothing_is_remembered_at_first(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs = captured_log(monkeypatch, remembered_module)
+    assert RememberedMembers(data, "tag").read() == ()
     assert logs == []
 
 
@@ -56,12 +56,12 @@ def test_nothing_is_remembered_at_first(data: Path) -> None:
     ],
     ids=["empty", "noise", "too long", "something else", "cut"],
 )
-def test_a_damaged_file_is_an_empty_one(data: Path, content: bytes) -> None:
+def test_a_damaged_file_is_an_empty_one(data: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs = captured_log(monkeypatch, remembered_module)
     remembered = RememberedMembers(data, "tag")
     remembered.write(MEMBERS)
     remembered.path.write_bytes(content)
-    with capture_logs() as logs:
-        assert remembered.read() == ()
+    assert remembered.read() == ()
     assert [entry["log_level"] for entry in logs] == ["warning"]
     remembered.write(MEMBERS)
     assert remembered.read() == MEMBERS
@@ -96,8 +96,8 @@ def test_a_disk_that_takes_nothing_is_one_line_in_the_log(data: Path, monkeypatc
     monkeypatch.setattr(fs, "create", full)
     with pytest.raises(StoreError, match="the disk is full"):
         remembered.write(())
-    with capture_logs() as logs:
-        keep(remembered, ())
+    logs = captured_log(monkeypatch, remembered_module)
+    keep(remembered, ())
     assert len(logs) == 1
     assert remembered.read() == MEMBERS
 
