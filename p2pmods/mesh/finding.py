@@ -51,7 +51,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryStatistics:
-    """`candidates` are addresses, `met` members since the start, `failures` dials that led nowhere."""
+    """`candidates` are addresses, `met` members since the start (128 at most), `failures` dials that led nowhere."""
 
     candidates: int
     dialing: int

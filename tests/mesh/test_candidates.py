@@ -200,6 +200,27 @@ def test_a_lie_about_an_address_does_not_take_its_place() -> None:
     assert table.next_attempt(now=1) == Attempt(NEAR, BOB)
 
 
+def test_a_remembered_member_that_is_heard_goes_before_one_that_is_told_of() -> None:
+    table = Table()
+    table.hint("10.0.0.2:1", BOB, Origin.REMEMBERED)
+    table.hint("10.0.0.3:1", EVE, Origin.LEARNED)
+    table.hint("10.0.0.2:1", BOB, Origin.MDNS)
+    assert [host for _, host in table.starts()] == ["10.0.0.2", "10.0.0.3"]
+
+
+def test_a_dial_under_way_keeps_its_place() -> None:
+    table = Table()
+    table.add(NEAR, Origin.MDNS, BOB, now=0)
+    attempt = table.next_attempt(now=0)
+    assert attempt is not None
+    table.failed(attempt, now=0)
+    assert table.next_attempt(now=5) == attempt
+    for n in range(600):
+        table.hint(f"10.1.{n % 200}.{n // 200}:1", node(str(n)), now=5)
+    assert len(table) == 512
+    assert table.dialing == 1
+
+
 def test_hints_make_no_port_scanner() -> None:
     table = Table()
     for port in range(1, 1000):

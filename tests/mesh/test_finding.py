@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -74,21 +74,50 @@ async def test_a_configured_peer(autojump_clock: trio.testing.MockClock) -> None
     assert network.members == {BOB}
 
 
-async def test_a_peer_by_name_at_the_second_of_its_addresses(
-    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Resolver(trio.abc.HostnameResolver):
-        async def getaddrinfo(self, host: object, *_: object, **__: object) -> list[tuple[object, ...]]:  # type: ignore[override]
-            assert host in (b"bob.example.com", "bob.example.com")
-            return [(0, 0, 0, "", (ip, 0)) for ip in ("10.0.0.9", "10.0.0.2")]
+class Resolver(trio.abc.HostnameResolver):
+    """Knows one name, or takes for ever."""
 
-        async def getnameinfo(self, *_: object) -> tuple[str, str]:
-            raise NotImplementedError
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
 
-    trio.socket.set_custom_hostname_resolver(Resolver())
+    async def getaddrinfo(self, host: object, *_: object, **__: object) -> list[Any]:
+        if not self.addresses:
+            await trio.sleep_forever()
+        return [(0, 0, 0, "", (ip, 0)) for ip in self.addresses]
+
+    async def getnameinfo(self, *_: object) -> tuple[str, str]:
+        raise NotImplementedError
+
+
+BY_NAME = Sources(peers=(at("bob.example.com:4000"),))
+
+
+async def test_a_peer_by_name_at_the_second_of_its_addresses(autojump_clock: trio.testing.MockClock) -> None:
+    trio.socket.set_custom_hostname_resolver(Resolver("10.0.0.9", "10.0.0.2"))
     network = Network({BOBS: BOB}, silent={at("10.0.0.9:4000")})
-    await run_for(10, network.discovery(Sources(peers=(at("bob.example.com:4000"),))))
+    await run_for(10, network.discovery(BY_NAME))
     assert network.members == {BOB}
+
+
+async def test_a_name_with_many_addresses_is_tried_at_a_few(autojump_clock: trio.testing.MockClock) -> None:
+    trio.socket.set_custom_hostname_resolver(Resolver(*(f"10.0.1.{n}" for n in range(16))))
+    network = Network({})
+    await run_for(0.5, network.discovery(BY_NAME))
+    assert len(network.dialled) == 4
+
+
+async def test_a_resolver_that_does_not_answer_is_a_failure(autojump_clock: trio.testing.MockClock) -> None:
+    trio.socket.set_custom_hostname_resolver(Resolver())
+    discovery = Network({}).discovery(BY_NAME)
+    await run_for(15, discovery)
+    assert discovery.statistics().failures == 1
+
+
+async def test_a_crowd_is_met_without_growing(autojump_clock: trio.testing.MockClock) -> None:
+    discovery = Network({}).discovery(Sources())
+    for n in range(1000):
+        discovery.met(node(str(n)))
+    assert discovery.statistics().met == 128
 
 
 async def test_a_peer_that_comes_later_is_found_later(autojump_clock: trio.testing.MockClock) -> None:

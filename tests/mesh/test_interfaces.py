@@ -61,6 +61,11 @@ def test_multicast_once_on_each_interface_that_is_used() -> None:
     assert presence([LO, VPN], "", 4000).multicast == ("127.0.0.1",)
 
 
+def test_what_is_announced_is_what_is_published() -> None:
+    here = presence([LO, ETH, WIFI], "", 4000)
+    assert here.announced == tuple(endpoint.host for endpoint in here.endpoints)
+
+
 def test_a_network_with_link_local_addresses_alone() -> None:
     here = presence([LO, interface("eth0", Kind.WIRED, "fe80::5/64")], "", 4000)
     assert here.endpoints == ()
