@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 SECRET_SIZE: Final = 32  # bytes
 OBJECT_KEY_SIZE: Final = 16  # bytes
+_TAG_SIZE: Final = 10  # bytes
 PUBLIC_NAME: Final = "public"
 
 
@@ -42,6 +44,11 @@ class Swarm:
         # The name is part of it: two swarms that were given one secret by mistake stay apart.
         info = f"p2pmods swarm v1 {purpose} {self.name}".encode()
         return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self.secret)
+
+    @property
+    def discovery_tag(self) -> str:
+        """By what members find their own swarm on a network: 16 letters and digits, which tell no name."""
+        return base64.b32encode(self._derive("discovery_tag")[:_TAG_SIZE]).decode("ascii").lower()
 
     def object_key(self, module: ModuleVersion) -> bytes:
         """What a module version is called where its name is nobody's business: 16 bytes."""

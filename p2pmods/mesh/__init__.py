@@ -1,1 +1,1 @@
-"""Drivers of the mesh: they move bytes and time between sockets and the machines below."""
+"""Drivers of the mesh: they move bytes and time between the world and the machines below."""

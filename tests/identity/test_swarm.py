@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import re
+
 import pytest
 
 from p2pmods.gomod.module import ModuleVersion
@@ -37,6 +40,18 @@ def test_another_secret_or_another_name_shares_nothing(other: Swarm) -> None:
 def test_names_of_objects_do_not_change_between_versions_of_p2pmods() -> None:
     assert PUBLIC.object_key(TEXT).hex() == "a9c0815a0ea0c0821339fde3badf8af7"
     assert PUBLIC.object_key(TEXT) != PUBLIC.object_key(ModuleVersion("golang.org/x/text", "v0.3.1"))
+
+
+def test_members_know_their_swarm_on_a_network_and_others_learn_nothing() -> None:
+    swarm = Swarm("office", SECRET)
+    assert swarm.discovery_tag == Swarm("office", SECRET).discovery_tag
+    assert len({swarm.discovery_tag, Swarm("lab", SECRET).discovery_tag, PUBLIC.discovery_tag}) == 3
+    assert re.fullmatch("[a-z2-7]{16}", swarm.discovery_tag)
+    assert base64.b32decode(swarm.discovery_tag.upper()) not in b"".join(keys(swarm))
+
+
+def test_the_tag_of_the_public_swarm_does_not_change_between_versions_of_p2pmods() -> None:
+    assert PUBLIC.discovery_tag == "uwghnni4i2yf2soj"
 
 
 def test_a_secret_has_32_bytes() -> None:
