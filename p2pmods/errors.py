@@ -147,3 +147,12 @@ class Tombstoned(P2pmodsError):
         super().__init__(f"{module} was removed by you on {day}; `p2pmods get {module}` brings it back")
         self.module = module
         self.at = at
+
+
+class PeerError(P2pmodsError):
+    """A peer did not do what it was asked: drop it, ask another. `node_id` is the peer, or the address dialled."""
+
+    def __init__(self, node_id: str, reason: str) -> None:
+        super().__init__(f"peer {printable(node_id, 60)}: {reason}")
+        self.node_id = node_id
+        self.reason = reason
