@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from p2pmods.errors import NotFound, PeerError, SumdbError, SumdbSecurityError, Unavailable
-from p2pmods.fetch import checksum_peers, checksum_sources
+from p2pmods.fetch import checksum_peers, checksum_serving, checksum_sources
 from p2pmods.fetch.checksum_database import DatabaseChecksums
 from p2pmods.fetch.checksums import NoChecksums, PeerHead
 from p2pmods.fetch.proofs import statement_for
@@ -20,7 +20,7 @@ from p2pmods.sumdb.records import lookup_path
 from p2pmods.sumdb.tlog import Tree, format_tree
 from p2pmods.testing.sumdb import ForkableLog
 from p2pmods.trust.evidence import SumdbProof
-from p2pmods.wire.codec import evolve
+from p2pmods.wire.codec import encode, evolve
 from p2pmods.wire.proofs import (
     AskHead,
     AskRecord,
@@ -269,6 +269,40 @@ async def test_a_lost_tile_is_healed_by_a_peer(pair: Pair, log: ForkableLog, tmp
         assert again.held_proof(TOML) is None
         assert await again.tile("8/0/001") == log.answer("tile/8/0/001")[1]
     assert tile.read_bytes() == log.answer("tile/8/0/001")[1]
+
+
+async def test_what_does_not_fit_into_one_message_is_asked_for_by_the_tile(
+    pair: Pair, log: ForkableLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksum_serving, "MAX_MESSAGE", 9_000)
+    assert len(encode(bundle_of(pair))) <= 9_000
+    assert (await pair.asker.prove(TOML)).zip_h1 == H1
+    assert AskTile in {type(question) for question in pair.room.questions}
+
+
+async def test_a_note_too_long_for_a_message_is_kept_to_oneself(log: ForkableLog, tmp_path: Path) -> None:
+    signatures = ("— witness " + "QUFB" * 50 + "\n").encode() * 90
+    for endpoint in ("latest", "lookup/"):
+        log.change(endpoint, lambda answer: (answer[0], answer[1] + signatures))
+    room = Room()
+    async with room.open("giver", tmp_path, LogSource(log)) as giver:
+        await giver.prove(TOML)
+        assert giver.reply(AskHead(log.name, None)) == NotHeld()
+        assert giver.reply(AskRecord(log.name, TOML.path, TOML.version, 0, 8)) == NotHeld()
+
+
+async def test_a_record_too_long_for_a_message_is_kept_to_oneself(log: ForkableLog, tmp_path: Path) -> None:
+    long = ModuleVersion("example.com/" + "/".join(["x" * 200] * 30), "v1.0.0")
+    log.add(long, H1, H1)
+    room = Room()
+    async with (
+        room.open("giver", tmp_path / "giver", LogSource(log)) as giver,
+        room.open("asker", tmp_path / "asker", LogSource(log, online=False)) as asker,
+    ):
+        await giver.prove(long)
+        with pytest.raises(Unavailable):
+            await asker.prove(long)
+        assert not room.blamed
 
 
 # What travels beside a file.
