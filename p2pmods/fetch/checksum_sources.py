@@ -73,7 +73,9 @@ class Sources:
                 self._peers.blame(error)
             except SourceError:
                 continue  # it cannot help, and has done nothing wrong
-        raise Unavailable(self._log.name, f"{failure}; {len(asked)} peers could not help") if asked else failure
+        if not asked:
+            raise failure
+        raise Unavailable(self._log.name, f"{failure}; no help from peers ({len(asked)} asked)") from failure
 
     async def with_upstream(self, attempt: Callable[[LogSource], Awaitable[T]]) -> T:
         """`attempt` with the upstream alone, as long as it may take."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
+import trio.testing
 
 from p2pmods.errors import PeerError
-from p2pmods.fetch.checksum_meeting import JOIN_EVERY, MAX_ADVANCES, MAX_JOINS, TURN, PeerHead
+from p2pmods.fetch import checksum_meeting
+from p2pmods.fetch.checksum_meeting import JOIN_EVERY, MAX_ADVANCES, MAX_JOINS, MAX_WAITING, TURN, PeerHead
 from p2pmods.sumdb.note import make_signer
 from p2pmods.testing.sumdb import ForkableLog
 from p2pmods.wire.proofs import AskHead, HeadBundle
@@ -16,8 +19,6 @@ from tests.fetch.checksums.world import TOML, LogSource, open_node
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import trio.testing
 
     from p2pmods.fetch.checksum_database import DatabaseChecksums
     from p2pmods.fetch.checksums import Alarm
@@ -164,3 +165,29 @@ async def test_each_peer_has_one_turn_a_minute(data: Path, mock_clock: trio.test
         assert await node.note_peer_head(log.head(400), "ben") == PeerHead.JOINED
         mock_clock.jump(TURN)
         assert await node.note_peer_head(log.head(700), "ann") == PeerHead.JOINED
+
+
+async def test_of_many_heads_at_once_only_a_few_wait(data: Path, source: LogSource) -> None:
+    outcomes: list[PeerHead] = []
+    async with open_node(data, source) as node, trio.open_nursery() as nursery:
+        await node.supported()
+
+        async def tell(number: int) -> None:
+            outcomes.append(await node.note_peer_head(source.log.head(200), f"peer{number}"))
+
+        for number in range(MAX_WAITING + 5):
+            nursery.start_soon(tell, number)
+    assert outcomes.count(PeerHead.JOINED) == 1
+    assert outcomes.count(PeerHead.KNOWN) == MAX_WAITING  # they waited for the first
+    assert outcomes.count(PeerHead.LATER) == 4
+
+
+async def test_the_turns_of_few_peers_are_remembered(
+    data: Path, source: LogSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksum_meeting, "MAX_TURNS", 1)
+    source.log.grow(400)
+    async with open_node(data, source) as node:
+        await node.supported()
+        for size, name in ((100, "ann"), (300, "ben"), (600, "ann")):
+            assert await node.note_peer_head(source.log.head(size), name) == PeerHead.JOINED

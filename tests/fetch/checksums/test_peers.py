@@ -132,7 +132,7 @@ async def test_an_upstream_that_talks_nonsense_is_no_reason_to_fail(pair: Pair) 
 
 
 async def test_what_nobody_has_fails_with_the_reason_of_the_upstream(pair: Pair) -> None:
-    with pytest.raises(Unavailable, match=r"offline; 1 peers could not help"):
+    with pytest.raises(Unavailable, match=r"offline; no help from peers \(1 asked\)"):
         await pair.asker.prove(OTHER)
     assert not pair.room.blamed  # to have nothing is no fault
 
@@ -482,12 +482,41 @@ async def test_a_lie_on_the_way_to_a_newer_tree_leaves_the_old_one_in_force(
     assert (await pair.asker.prove(newest)).tree == 901
 
 
+async def test_a_tile_of_another_width_is_named_as_such(pair: Pair) -> None:
+    pair.room.lies["giver"] = ATTACKS["tiles that are too wide"]
+    with pytest.raises(Unavailable):
+        await pair.asker.prove(TOML)
+    assert "bytes for tile/8/" in pair.room.blamed[0].reason
+
+
 async def test_a_liar_does_not_keep_the_next_peer_from_helping(pair: Pair, log: ForkableLog, tmp_path: Path) -> None:
     pair.room.lies["giver"] = ATTACKS["a forged tile at level 0"]
     async with pair.room.open("honest", tmp_path / "honest", LogSource(log)) as honest:
         await honest.prove(TOML)
         assert (await pair.asker.prove(TOML)).zip_h1 == H1
     assert [error.node_id for error in pair.room.blamed] == ["giver"]
+
+
+async def test_who_is_asked_at_the_same_time_is_not_blamed_for_the_liar(
+    pair: Pair, log: ForkableLog, tmp_path: Path
+) -> None:
+    pair.room.lies["giver"] = ATTACKS["a forged tile at level 0"]
+    bundle = evolve(bundle_of(pair), tiles=())
+    outcomes: dict[str, object] = {}
+
+    async def receive(node_id: str) -> None:
+        try:
+            outcomes[node_id] = (await pair.asker.receive(TOML, bundle, node_id)).zip_h1
+        except PeerError as error:
+            outcomes[node_id] = error.node_id
+
+    async with pair.room.open("honest", tmp_path / "honest", LogSource(log)) as honest:
+        await honest.prove(TOML)
+        await pair.asker.supported()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receive, "giver")
+            nursery.start_soon(receive, "honest")
+    assert outcomes == {"giver": "giver", "honest": H1}
 
 
 async def test_only_a_few_peers_are_asked_for_one_record(pair: Pair) -> None:
