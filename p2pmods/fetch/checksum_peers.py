@@ -22,12 +22,11 @@ from p2pmods.wire.proofs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from p2pmods.fetch.checksum_log import CheckedLog
     from p2pmods.gomod.module import ModuleVersion
     from p2pmods.sumdb.tiles import Position, Tile
-    from p2pmods.wire.proofs import TileHashes
 
 DEADLINE: Final = 5.0  # seconds for one answer, which a peer gives from what it holds
 _FEW: Final = 8  # tiles of one level, above which they are not counted one by one
@@ -75,24 +74,20 @@ class PeerLog:
         self._log = log
         self._peers = peers
         self._bundle = bundle
-        self._note = bundle.note if bundle else None
+        self._note: bytes | None = None
         self._brought: dict[Position, bytes] = {}
-        self._take(bundle.tiles if bundle else ())
 
     async def latest(self) -> bytes:
         if self._note is None:
-            bundle = await self._ask(AskHead(self._log.name, _size(self._log)), HeadBundle, "a tree head")
-            self._note = bundle.note
-            self._take(bundle.tiles)
-        return trim_note(self._note, self._log.verifier)
+            question = AskHead(self._log.name, _size(self._log))
+            return self._take(await self._ask(question, HeadBundle, "a tree head"))
+        return self._note
 
     async def lookup(self, module: ModuleVersion) -> bytes:
+        if self._bundle is None:
+            self._bundle = await self._ask(self._question(module), RecordBundle, f"the record of {module}")
         bundle = self._bundle
-        if bundle is None:
-            bundle = self._bundle = await self._ask(self._question(module), RecordBundle, f"the record of {module}")
-            self._note = bundle.note
-            self._take(bundle.tiles)
-        return format_lookup(Record(bundle.id, bundle.text), trim_note(bundle.note, self._log.verifier))
+        return format_lookup(Record(bundle.id, bundle.text), self._take(bundle))
 
     async def tile(self, tile: Tile) -> bytes:
         brought = self._brought.get(tile.position, b"")
@@ -110,9 +105,11 @@ class PeerLog:
         except ValueError as error:
             raise Unavailable(self.node_id, f"cannot be asked for {module}: {error}") from error
 
-    def _take(self, tiles: Iterable[TileHashes]) -> None:
-        for tile in tiles:
-            self._brought[tile.level, tile.index] = tile.hashes
+    def _take(self, bundle: RecordBundle | HeadBundle) -> bytes:
+        """Remember the tiles that came along, and the note, which is returned. MalformedData when that is none."""
+        self._note = trim_note(bundle.note, self._log.verifier)
+        self._brought |= {(tile.level, tile.index): tile.hashes for tile in bundle.tiles}
+        return self._note
 
     async def _ask(self, question: Question, wanted: type[T], what: str) -> T:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import trio
@@ -12,6 +12,7 @@ import trio.testing
 from p2pmods.errors import NotFound, PeerError, SumdbError, SumdbSecurityError, Unavailable
 from p2pmods.fetch import checksum_peers, checksum_serving, checksum_sources
 from p2pmods.fetch.checksum_database import DatabaseChecksums
+from p2pmods.fetch.checksum_peers import levels_wanted
 from p2pmods.fetch.checksums import NoChecksums, PeerHead
 from p2pmods.fetch.proofs import statement_for
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from p2pmods.fetch.checksum_log import CheckedLog
+    from p2pmods.sumdb.tiles import Position
     from tests.fetch.checksums.room import Lie
 
 OTHER = ModuleVersion("example.com/filler", "v0.299.0")  # the record before TOML's
@@ -487,6 +490,32 @@ async def test_a_tile_of_another_width_is_named_as_such(pair: Pair) -> None:
     with pytest.raises(Unavailable):
         await pair.asker.prove(TOML)
     assert "bytes for tile/8/" in pair.room.blamed[0].reason
+
+
+async def test_what_came_too_narrow_is_asked_for_by_itself(pair: Pair) -> None:
+    def cut(bundle: RecordBundle) -> RecordBundle:
+        return evolve(bundle, tiles=tuple(evolve(tile, hashes=tile.hashes[:32]) for tile in bundle.tiles))
+
+    pair.room.lies["giver"] = in_bundles(cut)
+    assert (await pair.asker.prove(TOML)).zip_h1 == H1
+    assert not pair.room.blamed
+
+
+def test_in_a_large_log_only_the_upper_levels_are_looked_through() -> None:
+    class Whole:
+        looked = 0
+
+        @property
+        def head(self) -> Tree:
+            return Tree(10_000_000, b"")
+
+        def held_tile(self, position: Position) -> bytes:
+            self.looked += 1
+            return b"held"
+
+    whole = Whole()
+    assert levels_wanted(cast("CheckedLog", whole)) == 2  # of level 2 there is one tile, of level 1 there are 153
+    assert whole.looked == 1
 
 
 async def test_a_liar_does_not_keep_the_next_peer_from_helping(pair: Pair, log: ForkableLog, tmp_path: Path) -> None:
