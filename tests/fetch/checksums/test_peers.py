@@ -134,6 +134,17 @@ async def test_an_upstream_that_talks_nonsense_is_no_reason_to_fail(pair: Pair) 
     assert (await pair.asker.prove(TOML)).zip_h1 == H1
 
 
+async def test_an_upstream_that_shows_a_fork_is_the_end_and_no_peer_is_asked(pair: Pair, log: ForkableLog) -> None:
+    await online(pair, OTHER)
+    pair.offline.log = log.fork(400)
+    newest = pair.offline.log.grow(400)[-1]
+    pair.offline.online = True
+    with pytest.raises(SumdbSecurityError, match="does not contain"):
+        await pair.asker.prove(newest)
+    assert not pair.room.questions
+    assert len(pair.room.alarms) == 1
+
+
 async def test_what_nobody_has_fails_with_the_reason_of_the_upstream(pair: Pair) -> None:
     with pytest.raises(Unavailable, match=r"offline; no help from peers \(1 asked\)"):
         await pair.asker.prove(OTHER)
