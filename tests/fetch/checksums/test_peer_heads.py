@@ -58,6 +58,15 @@ async def test_a_newer_head_takes_the_node_along(data: Path, source: LogSource) 
         assert await node.note_peer_head(source.log.head(601), "ann") == PeerHead.KNOWN
 
 
+async def test_of_a_newer_head_only_the_databases_signature_is_kept(data: Path, source: LogSource) -> None:
+    async with open_node(data, source) as node:
+        await node.supported()
+        source.log.grow(1)
+        padded = source.log.head() + ("— padding " + "QUFB" * 2500 + "\n").encode()
+        assert await node.note_peer_head(padded, "ann") == PeerHead.ADVANCED
+        assert await node.latest() == source.log.head()
+
+
 async def test_the_first_head_may_be_told_by_a_peer(data: Path, source: LogSource) -> None:
     async with open_node(data, source) as node:
         assert await node.note_peer_head(source.log.head(), "ann") == PeerHead.KNOWN
