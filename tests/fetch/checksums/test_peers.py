@@ -306,17 +306,21 @@ async def test_a_note_too_long_for_a_message_is_kept_to_oneself(log: ForkableLog
 
 
 async def test_a_record_too_long_for_a_message_is_kept_to_oneself(log: ForkableLog, tmp_path: Path) -> None:
-    long = ModuleVersion("example.com/" + "/".join(["x" * 200] * 30), "v1.0.0")
-    log.add(long, H1, H1)
+    wordy = ModuleVersion("example.com/wordy", "v1.0.0")
+    lines = [f"{wordy.path} {wordy.version} h{number}:{'A' * 43}=\n" for number in range(1, 200)]
+    log.add_text(wordy, "".join(lines).encode())
     room = Room()
-    async with (
-        room.open("giver", tmp_path / "giver", LogSource(log)) as giver,
-        room.open("asker", tmp_path / "asker", LogSource(log, online=False)) as asker,
-    ):
-        await giver.prove(long)
-        with pytest.raises(Unavailable):
-            await asker.prove(long)
-        assert not room.blamed
+    async with room.open("giver", tmp_path, LogSource(log)) as giver:
+        await giver.prove(wordy)
+        assert giver.reply(AskRecord(log.name, wordy.path, wordy.version, 0, 8)) == NotHeld()
+
+
+async def test_a_name_too_long_for_a_message_is_not_asked_for(pair: Pair) -> None:
+    long = ModuleVersion("example.com/" + "/".join(["x" * 200] * 30), "v1.0.0")
+    with pytest.raises(Unavailable):
+        await pair.asker.prove(long)
+    assert not pair.room.questions
+    assert not pair.room.blamed
 
 
 # What travels beside a file.
