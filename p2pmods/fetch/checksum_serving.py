@@ -10,7 +10,6 @@ from p2pmods.wire.codec import MAX_MESSAGE
 from p2pmods.wire.proofs import (
     MAX_NOTE,
     MAX_TEXT,
-    MAX_TILES,
     AskHead,
     AskRecord,
     AskTile,
@@ -79,7 +78,7 @@ class Replies:
         found: list[TileHashes] = []
         for tile in wanted:
             held = self._log.held_tile(tile.position)
-            if held is None or len(found) == MAX_TILES or tile.size + _TILE_FRAME > room:
+            if held is None or tile.size + _TILE_FRAME > room:
                 continue
             room -= tile.size + _TILE_FRAME
             found.append(TileHashes(tile.level, tile.index, held[: tile.size]))

@@ -22,7 +22,7 @@ MAX_PATH: Final = 1024  # characters
 MAX_VERSION: Final = 256  # characters
 MAX_TEXT: Final = 8 << 10  # bytes of a record: two go.sum lines
 MAX_NOTE: Final = 16 << 10  # bytes; the database's own are 200, and 100 witnesses would add 12,000
-MAX_TILES: Final = 3 * MAX_LEVELS  # the chains of a record, of the asker's head and of the giver's
+MAX_TILES: Final = 3 * MAX_LEVELS  # the chains of a record, the asker's head and the giver's: what sumdb.bundle plans
 MAX_SIZE: Final = (1 << 63) - 1  # records
 
 _number = between(0, MAX_SIZE)
