@@ -7,6 +7,7 @@ cut to the width that is asked. What is missing is fetched once, however many as
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -15,8 +16,12 @@ from p2pmods.errors import MalformedData, NotFound, StoreError, SumdbError
 from p2pmods.fetch.checksum_clients import LocalClients
 from p2pmods.fetch.checksum_heads import Heads
 from p2pmods.fetch.checksum_log import CheckedLog
+from p2pmods.fetch.checksum_meeting import PeerHeads
+from p2pmods.fetch.checksum_peers import NoPeers, PeerChecksumSource
 from p2pmods.fetch.checksum_records import ProvenRecord, Records
 from p2pmods.fetch.checksum_remote import RemoteLog, SumdbSource
+from p2pmods.fetch.checksum_serving import Replies
+from p2pmods.fetch.checksum_sources import Sources
 from p2pmods.fetch.checksums import Alarm, ChecksumStatistics
 from p2pmods.store.checksum_files import ChecksumFiles
 from p2pmods.sumdb.note import parse_verifier
@@ -28,8 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from p2pmods.fetch.checksum_meeting import PeerHead
     from p2pmods.gomod.module import ModuleVersion
     from p2pmods.sumdb.tiles import Tile
+    from p2pmods.wire.proofs import Question, RecordBundle, Reply
 
 LOOK_AT_CLIENTS: Final = 60.0  # seconds between looks at the heads that local clients hold
 
@@ -40,6 +47,7 @@ class DatabaseChecksums:
     `url` is the one that GOSUMDB may give it: then it is asked there and nowhere else.
     `gopath` and `module_cache` (GOMODCACHE) are the local go commands'; `nursery` runs the fetches that requests
     share, and must outlive this object. `on_alarm` is told once when the database is caught contradicting itself.
+    `peers` are asked for what the source cannot deliver, and hear only of module paths that `may_name` allows.
     """
 
     def __init__(
@@ -53,19 +61,25 @@ class DatabaseChecksums:
         gopath: Path | None = None,
         module_cache: Path | None = None,
         on_alarm: Callable[[Alarm], None] = lambda _: None,
+        peers: PeerChecksumSource | None = None,
+        may_name: Callable[[str], bool] = lambda _: False,
     ) -> None:
         verifier = parse_verifier(key)
         files = ChecksumFiles(data, verifier.name)
         remote = RemoteLog(verifier.name, source, url)
         clients = LocalClients(verifier, gopath, module_cache)
-        log = CheckedLog(verifier, files, remote, clients.directory, nursery=nursery, on_alarm=on_alarm)
-        heads = Heads(verifier, log, remote, clients, nursery=nursery)
+        log = CheckedLog(verifier, files, clients.directory, nursery=nursery, on_alarm=on_alarm)
+        sources = Sources(log, remote, peers or NoPeers(), may_name)
+        heads = Heads(verifier, log, sources, clients, nursery=nursery)
         self.name = verifier.name
         self._files = files
         self._remote = remote
         self._log = log
         self._heads = heads
-        self._records = Records(verifier, files, remote, clients.directory, log, heads, nursery=nursery)
+        self._sources = sources
+        self._records = Records(verifier, files, sources, clients.directory, log, heads, nursery=nursery)
+        self._replies = Replies(log, self._records, may_name)
+        self._peer_heads = PeerHeads(verifier, log, heads, sources)
 
     async def supported(self) -> None:
         await self._heads.need()
@@ -91,8 +105,17 @@ class DatabaseChecksums:
         except MalformedData as error:
             raise NotFound(self.name, str(error)) from error
         await self._heads.reach(tile)
-        hashes = (await self._log.tile(tile.position))[: tile.size]
+        hashes = (await self._sources.use(partial(self._log.tile, tile.position)))[: tile.size]
         return await self._data_tile(tile, hashes) if is_data else hashes
+
+    async def receive(self, module: ModuleVersion, bundle: RecordBundle, node_id: str) -> Proof:
+        return self._proof(await self._records.receive(module, bundle, node_id))
+
+    def reply(self, question: Question) -> Reply:
+        return self._replies.reply(question)
+
+    async def note_peer_head(self, note: bytes, node_id: str) -> PeerHead:
+        return await self._peer_heads.note(note, node_id)
 
     async def follow_clients(self) -> None:
         """Join the head that a local go command holds now; `statistics().problem` says why when that fails."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from p2pmods.errors import MalformedData, NotFound, SourceError, SumdbError, SumdbSecurityError, Unavailable
+from p2pmods.fetch.checksum_remote import Here
 from p2pmods.fetch.sharing import Sharing
 from p2pmods.sumdb.tiles import right_edge, width_in
 from p2pmods.sumdb.tlog import Head, open_head
@@ -15,7 +17,8 @@ from p2pmods.sumdb.tlog import Head, open_head
 if TYPE_CHECKING:
     from p2pmods.fetch.checksum_clients import LocalClients
     from p2pmods.fetch.checksum_log import CheckedLog
-    from p2pmods.fetch.checksum_remote import RemoteLog
+    from p2pmods.fetch.checksum_remote import LogSource
+    from p2pmods.fetch.checksum_sources import Sources
     from p2pmods.sumdb.note import Verifier
     from p2pmods.sumdb.tiles import Tile
 
@@ -30,14 +33,15 @@ class Heads:
         self,
         verifier: Verifier,
         log: CheckedLog,
-        remote: RemoteLog,
+        sources: Sources,
         clients: LocalClients,
         *,
         nursery: trio.Nursery,
     ) -> None:
         self._verifier = verifier
         self._log = log
-        self._remote = remote
+        self._sources = sources
+        self._here = Here(verifier.name)
         self._clients = clients
         self._sharing: Sharing[None] = Sharing(nursery, _FAILURES)
         self._covering = trio.Lock()
@@ -52,10 +56,10 @@ class Heads:
         head = self._log.head
         assert head is not None
         for tile in right_edge(head.size)[:1]:  # the edge is proven as one
-            await self._log.tile(tile.position)
+            await self._sources.use(partial(self._log.tile, tile.position))
         return head
 
-    async def cover(self, record: int, head: Head, *, here: bool) -> None:
+    async def cover(self, record: int, head: Head, source: LogSource, *, here: bool) -> None:
         """Make S larger than `record`, which came with `head`; with `here`, from local tiles if that will do.
 
         One step serves many records: S goes to the newest head there is, not to the one of each answer.
@@ -67,13 +71,13 @@ class Heads:
             if self._covers(record) or (here and await self._merged_here(head)):
                 return
             try:
-                await self._refresh()
+                await self.refresh(source)
             except SumdbSecurityError:
                 raise
             except _FAILURES:
                 pass  # the head that came with the record will do
             if not self._covers(record):
-                await self._log.merge(head)
+                await self._log.merge(head, source)
 
     async def reach(self, tile: Tile) -> None:
         """Make S so new that it holds `tile`, for a client whose head is newer than S. NotFound when none is."""
@@ -82,7 +86,7 @@ class Heads:
             return
         await self.follow_clients()
         if not self._has(tile) and trio.current_time() - self._refreshed >= FRESH:
-            await self._sharing.get("refresh", self._refresh)
+            await self._sharing.get("refresh", lambda: self._sources.use(self.refresh))
         if not self._has(tile):
             theirs = self._clients.latest()
             if theirs is not None and self.problem and width_in(tile.position, theirs.size) >= tile.width:
@@ -100,34 +104,38 @@ class Heads:
             if head is not None:
                 await self._follow(head, here=True)
 
-    async def _find_first(self) -> None:
-        await self.follow_clients(here=True)
-        if self._log.head is None:
-            await self._refresh()
-
-    async def _refresh(self) -> None:
-        """Go to the newest head that the database tells of; an older one is only compared."""
+    async def refresh(self, source: LogSource) -> None:
+        """Go to the newest head that `source` tells of; one that is not newer than S is only compared."""
         self._log.refuse_when_frozen()
         self._refreshed = trio.current_time()
         try:
-            head = open_head(await self._remote.latest(), self._verifier)
+            head = open_head(await source.latest(), self._verifier)
         except MalformedData as error:
             raise SumdbError(f"{self._log.name}: {error}") from error
         except NotFound as error:
             raise Unavailable(error.source, f"tells no latest tree head: {error.reason}") from error
-        await self._log.merge(head)
+        current = self._log.head
+        if current is not None and head.size <= current.size:
+            self._log.compare(head)
+        else:
+            await self._log.merge(head, source)
+
+    async def _find_first(self) -> None:
+        await self.follow_clients(here=True)
+        if self._log.head is None:
+            await self._sources.use(self.refresh)
 
     async def _follow(self, head: Head, *, here: bool) -> None:
         try:
             if not await self._merged_here(head) and not here:
-                await self._log.merge(head)
+                await self._sources.use(partial(self._log.merge, head))
             self.problem = None
         except _FAILURES as error:
             self.problem = f"a local client's tree head of size {head.size} cannot be joined: {error}"
 
     async def _merged_here(self, head: Head) -> bool:
         try:
-            await self._log.merge(head, here=True)
+            await self._log.merge(head, self._here)
         except Unavailable:
             return False
         return True

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from p2pmods.errors import MalformedData, SourceError, StoreError, SumdbError, SumdbSecurityError, Unavailable
+from p2pmods.errors import MalformedData, PeerError, SourceError, StoreError, SumdbError, SumdbSecurityError
 from p2pmods.fetch.sharing import Sharing
 from p2pmods.sumdb.database import check_record
 from p2pmods.sumdb.records import Record, RecordHashes, format_lookup, parse_lookup, record_hashes
@@ -18,15 +19,16 @@ from p2pmods.sumdb.tlog import open_head
 if TYPE_CHECKING:
     from p2pmods.fetch.checksum_heads import Heads
     from p2pmods.fetch.checksum_log import CheckedLog
-    from p2pmods.fetch.checksum_remote import RemoteLog
+    from p2pmods.fetch.checksum_remote import LogSource
+    from p2pmods.fetch.checksum_sources import Sources
     from p2pmods.gomod.module import ModuleVersion
     from p2pmods.store.checksum_files import ChecksumFiles
     from p2pmods.store.sumdb_directory import SumdbDirectory
     from p2pmods.sumdb.note import Verifier
+    from p2pmods.wire.proofs import RecordBundle
 
 IN_MEMORY: Final = 4096
-DEADLINE: Final = 60.0  # seconds for a record with all that proves it
-ATTEMPTS: Final = 2  # of an answer that proves nothing; the upstream itself tries again what did not arrive
+ATTEMPTS: Final = 2  # of an answer that proves nothing; the source itself tries again what did not arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Records:
         self,
         verifier: Verifier,
         files: ChecksumFiles,
-        remote: RemoteLog,
+        sources: Sources,
         clients: SumdbDirectory | None,
         log: CheckedLog,
         heads: Heads,
@@ -53,7 +55,7 @@ class Records:
     ) -> None:
         self._verifier = verifier
         self._files = files
-        self._remote = remote
+        self._sources = sources
         self._clients = clients
         self._log = log
         self._heads = heads
@@ -91,44 +93,50 @@ class Records:
         """Count the lookup answers on disk, once, at start."""
         self.count = await trio.to_thread.run_sync(self._files.count_lookups)
 
+    async def receive(self, module: ModuleVersion, bundle: RecordBundle, node_id: str) -> ProvenRecord:
+        """The record, from a peer's bundle when it is not held. Errors as of Checksums.receive."""
+        held = self.held(module)
+        if held is not None:
+            return held
+        self._log.refuse_when_frozen()
+        return await self._sources.with_peer(node_id, partial(self._from_source, module), bundle)
+
     async def _fetch(self, module: ModuleVersion) -> ProvenRecord:
         self._log.refuse_when_frozen()
-        try:
-            with trio.fail_after(DEADLINE):
-                return await self._from_clients(module) or await self._from_remote(module)
-        except trio.TooSlowError:
-            reason = f"{module} and its proof did not arrive within {DEADLINE:.0f} seconds"
-            raise Unavailable(self._log.name, reason) from None
+        return await self._sources.use(partial(self._fetch_with, module), module)
 
-    async def _from_clients(self, module: ModuleVersion) -> ProvenRecord | None:
+    async def _fetch_with(self, module: ModuleVersion, source: LogSource) -> ProvenRecord:
+        return await self._from_clients(module, source) or await self._from_source(module, source)
+
+    async def _from_clients(self, module: ModuleVersion, source: LogSource) -> ProvenRecord | None:
         answer = self._clients.lookup(module) if self._clients else None
         if answer is None:
             return None
         try:
-            return await self._accept(module, answer, here=True)
+            return await self._accept(module, answer, source, here=True)
         except SumdbSecurityError:
             raise
-        except (MalformedData, SourceError, SumdbError):
-            return None  # stale or torn: the database itself is asked
+        except (MalformedData, PeerError, SourceError, SumdbError):
+            return None  # stale or torn: the source itself is asked
 
-    async def _from_remote(self, module: ModuleVersion) -> ProvenRecord:
+    async def _from_source(self, module: ModuleVersion, source: LogSource) -> ProvenRecord:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._accept(module, await self._remote.lookup(module), here=False)
+                return await self._accept(module, await source.lookup(module), source, here=False)
             except MalformedData as error:
                 if attempt == ATTEMPTS:
                     raise SumdbError(f"{self._log.name}: {module}: {error}") from error
         raise AssertionError("the last attempt returns or raises")
 
-    async def _accept(self, module: ModuleVersion, answer: bytes, *, here: bool) -> ProvenRecord:
+    async def _accept(self, module: ModuleVersion, answer: bytes, source: LogSource, *, here: bool) -> ProvenRecord:
         """Verify a lookup answer from anywhere and keep it. MalformedData when it is not what it should be."""
         record, note = parse_lookup(answer)
         hashes = record_hashes(record, module)
         head = open_head(note, self._verifier)
         if record.id >= head.size:
             raise MalformedData("lookup answer", f"record {record.id} comes with a tree of size {head.size}")
-        await self._heads.cover(record.id, head, here=here)
-        check_record(record, await self._log.tile((0, record.id >> 8)))
+        await self._heads.cover(record.id, head, source, here=here)
+        check_record(record, await self._log.tile((0, record.id >> 8), source))
         await self._keep(module, record)
         return self._remember(module, ProvenRecord(record, hashes))
 

@@ -1,4 +1,4 @@
-"""The checksum database as the upstream has it: raw answers, bounded in number and size, and not yet proven."""
+"""Where the parts of a log come from, and the log as the upstream has it: raw answers, bounded, not yet proven."""
 
 from __future__ import annotations
 
@@ -19,6 +19,21 @@ DEADLINE: Final = 45.0  # seconds for one answer, the upstream's own attempts in
 MAX_DATA_TILE: Final = 1 << 20  # bytes; 256 records of some 300
 
 
+class LogSource(Protocol):
+    """Somebody who has a log. Errors: NotFound, Refused, Unavailable (cannot answer now), MalformedData (nonsense)
+    and, of a peer, PeerError.
+    """
+
+    async def latest(self) -> bytes:
+        """The newest signed tree head."""
+
+    async def lookup(self, module: ModuleVersion) -> bytes:
+        """The lookup answer for `module`. NotFound when there is none, with the reason."""
+
+    async def tile(self, tile: Tile) -> bytes:
+        """Exactly `tile.size` bytes."""
+
+
 class SumdbSource(Protocol):
     """What reaches the database, through proxies or directly, and tries again where that helps."""
 
@@ -36,15 +51,13 @@ class RemoteLog:
         self._limiter = trio.CapacityLimiter(AT_ONCE)
 
     async def latest(self) -> bytes:
-        """The newest signed tree head."""
         return await self._read("latest", MAX_NOTE)
 
     async def lookup(self, module: ModuleVersion) -> bytes:
-        """The lookup answer for `module`. NotFound when the database has none, with its reason."""
         return await self._read(f"lookup/{lookup_path(module)}", MAX_LOOKUP)
 
     async def tile(self, tile: Tile) -> bytes:
-        """Exactly `tile.size` bytes. As go does, the full tile is asked for where the partial one is gone."""
+        """As go does, the full tile is asked for where the partial one is gone."""
         try:
             return _exact(await self._read(f"tile/{tile.path}", tile.size), tile)
         except NotFound as error:
@@ -66,6 +79,25 @@ class RemoteLog:
         if len(body) > limit:
             raise MalformedData(endpoint, f"{len(body)} bytes, more than {limit}")
         return body
+
+
+class Here:
+    """Nobody is asked: what this machine holds will do, or nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    async def latest(self) -> bytes:
+        raise self._missing("a newer tree head")
+
+    async def lookup(self, module: ModuleVersion) -> bytes:
+        raise self._missing(f"the record of {module}")
+
+    async def tile(self, tile: Tile) -> bytes:
+        raise self._missing(f"tile/{tile.path}")
+
+    def _missing(self, what: str) -> Unavailable:
+        return Unavailable(self._name, f"{what} is not here")
 
 
 def _exact(body: bytes, tile: Tile) -> bytes:

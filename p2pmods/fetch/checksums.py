@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import trio
 
 from p2pmods.errors import Unavailable
+from p2pmods.fetch.checksum_meeting import PeerHead
 from p2pmods.store.checksum_files import Alarm
 from p2pmods.sumdb.records import Proof
+from p2pmods.wire.proofs import NotHeld
 
 if TYPE_CHECKING:
     from p2pmods.gomod.module import ModuleVersion
+    from p2pmods.wire.proofs import Question, RecordBundle, Reply
 
-__all__ = ["Alarm", "ChecksumStatistics", "Checksums", "NoChecksums", "Proof"]
+__all__ = ["Alarm", "ChecksumStatistics", "Checksums", "NoChecksums", "PeerHead", "Proof"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,23 @@ class Checksums(Protocol):
     def held_proof(self, module: ModuleVersion) -> Proof | None:
         """The same without waiting, from what is held."""
 
+    async def receive(self, module: ModuleVersion, bundle: RecordBundle, node_id: str) -> Proof:
+        """As `prove`, from what the peer sent along; only what is missing in it is asked for, and of that peer.
+
+        PeerError when it proves nothing; Unavailable when nothing connects the peer's tree with S.
+        The record is kept, so lookups of the local go pass from then on.
+        """
+
+    def reply(self, question: Question) -> Reply:
+        """The answer to a peer: from what is held and proven, without waiting."""
+
+    async def note_peer_head(self, note: bytes, node_id: str) -> PeerHead:
+        """A peer holds this tree head: compare it and, while there is an upstream, connect it with S.
+
+        PeerError when the database did not sign it. Tell each head when it is first seen, and again in some minutes
+        after LATER.
+        """
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Watch the heads that local clients hold, until cancelled."""
 
@@ -87,6 +107,15 @@ class NoChecksums:
 
     def held_proof(self, module: ModuleVersion) -> Proof | None:
         return None
+
+    async def receive(self, module: ModuleVersion, bundle: RecordBundle, node_id: str) -> Proof:
+        raise Unavailable("checksum database", f"is off (GOSUMDB), no proof of {module}")
+
+    def reply(self, question: Question) -> Reply:
+        return NotHeld()
+
+    async def note_peer_head(self, note: bytes, node_id: str) -> PeerHead:
+        return PeerHead.LATER
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()

@@ -89,6 +89,17 @@ def open_note(note: bytes, verifier: Verifier) -> bytes:
 
     Signatures by other keys are passed over, but must be well formed; one that names this key must be good.
     """
+    return _open(note, verifier)[0]
+
+
+def trim_note(note: bytes, verifier: Verifier) -> bytes:
+    """`note` with `verifier`'s signature alone: what anybody may have added is gone. Raises MalformedData."""
+    text, signature = _open(note, verifier)
+    return text + f"\n{signature}\n".encode()
+
+
+def _open(note: bytes, verifier: Verifier) -> tuple[bytes, str]:
+    """The text, and the line with the good signature."""
     if len(note) > MAX_NOTE:
         raise MalformedData("note", f"more than {MAX_NOTE} bytes")
     try:
@@ -101,15 +112,16 @@ def open_note(note: bytes, verifier: Verifier) -> bytes:
     if not separator or not signatures.endswith("\n"):
         raise MalformedData("note", "has no signatures")
     signed = f"{text}\n".encode()
-    if not _has_signature(signed, signatures[:-1].split("\n"), verifier):
+    found = _find_signature(signed, signatures[:-1].split("\n"), verifier)
+    if found is None:
         raise MalformedData("note", f"is not signed by {verifier.name}+{verifier.key_hash.hex()}")
-    return signed
+    return signed, found
 
 
-def _has_signature(text: bytes, lines: list[str], verifier: Verifier) -> bool:
+def _find_signature(text: bytes, lines: list[str], verifier: Verifier) -> str | None:
     if len(lines) > MAX_SIGNATURES:
         raise MalformedData("note", f"more than {MAX_SIGNATURES} signatures")
-    found = False
+    found = None
     for line in lines:
         name, _, encoded = line.removeprefix(_DASH).partition(" ")
         if not line.startswith(_DASH):
@@ -119,11 +131,11 @@ def _has_signature(text: bytes, lines: list[str], verifier: Verifier) -> bool:
         if len(signature) < 5:
             raise MalformedData("note", "a signature is too short")
         # As note.Open: of several signatures that name the key, the first decides.
-        if found or name != verifier.name or signature[:4] != verifier.key_hash:
+        if found is not None or name != verifier.name or signature[:4] != verifier.key_hash:
             continue
         if not verifier.is_signed(text, signature[4:]):
             raise MalformedData("note", f"the signature by {verifier.name} is wrong")
-        found = True
+        found = line
     return found
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pmods.errors import MalformedData
-from p2pmods.sumdb.note import MAX_NOTE, make_signer, open_note, parse_verifier
+from p2pmods.sumdb.note import MAX_NOTE, make_signer, open_note, parse_verifier, trim_note
 from p2pmods.sumdb.tlog import Head, Tree, format_tree, open_head, parse_tree
 
 GO = json.loads((Path(__file__).parent / "vectors" / "tlog.json").read_text())
@@ -31,6 +31,15 @@ def test_signatures_by_other_keys_and_further_lines_do_no_harm() -> None:
     note = GO["note_with_witness"].encode()
     assert open_head(note, parse_verifier(GO["key"])).size == GO["size"]
     assert open_head(note, parse_verifier(GO["witness"])).size == GO["size"]
+
+
+def test_a_trimmed_note_has_the_one_signature_that_counts() -> None:
+    stranger = make_signer("example.com/witness", b"\x07" * 32).sign(format_tree(TREE)).rpartition(b"\n\n")[2]
+    text, _, signature = NOTE.rpartition(b"\n\n")
+    for note in (NOTE, NOTE + stranger, text + b"\n\n" + stranger + signature + signature):
+        assert trim_note(note, SIGNER.verifier) == NOTE
+    with pytest.raises(MalformedData):
+        trim_note(NOTE[:-5], SIGNER.verifier)
 
 
 def test_the_key_built_into_go_is_read() -> None:

@@ -15,6 +15,7 @@ import pytest
 from p2pmods.gomod.h1 import hash1, hash_go_mod
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.testing.sumdb import ForkableLog
+from tests.fetch.checksums.room import Room
 from tests.fetch.checksums.world import LogSource, open_node
 
 if TYPE_CHECKING:
@@ -150,6 +151,39 @@ async def test_a_cache_that_go_filled_without_a_go_sum_serves_go_again(tmp_path:
         stranger = Go(tmp_path / "stranger", log.verifier_key, tmp_path / "strangers")
         done = stranger.download(data / "modules", module)
         assert done.returncode == 0, done.stderr
+
+
+async def test_what_peers_supplied_satisfies_go_with_any_head_offline(tmp_path: Path, log: ForkableLog) -> None:
+    """Ben's go has the head of his last day online; ann's node grew on, met his, and then there is no internet."""
+    room, anns, bens = Room(), LogSource(log), LogSource(log)
+    data = tmp_path / "ben"
+    old, new = (ModuleVersion(f"example.com/{name}", "v1.0.0") for name in ("old", "new"))
+    for module in (old, new):
+        publish(data / "modules", module, ForkableLog())
+    publish(tmp_path / "ann" / "modules", old, log)
+    log.grow(500)
+    async with (
+        room.open("ann", tmp_path / "ann", anns) as ann,
+        room.open("ben", data, bens, gopath=tmp_path / "user" / "gopath") as ben,
+    ):
+        await ann.prove(old)
+        publish(data / "modules", HELLO, log)
+        log.grow(300)
+        await ben.prove(HELLO)
+        assert user(tmp_path, log).download(data / "modules", HELLO).returncode == 0
+        publish(tmp_path / "ann" / "modules", new, log)
+        log.grow(500)
+        await ann.prove(new)
+        await ann.note_peer_head(await ben.latest(), "ben")
+        anns.online = bens.online = False
+        for module in (old, new):
+            assert (await ben.prove(module)).zip_h1
+    assert any(room.questions)
+    for module in (old, new, HELLO):
+        stranger = Go(tmp_path / "stranger", log.verifier_key, tmp_path / "strangers")
+        for go in (user(tmp_path, log, "fresh"), stranger):
+            done = go.download(data / "modules", module)
+            assert done.returncode == 0, done.stderr
 
 
 async def test_a_record_that_the_node_lacks_is_an_error_of_go(tmp_path: Path, log: ForkableLog) -> None:
