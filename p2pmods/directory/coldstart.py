@@ -9,10 +9,13 @@ LONGEST: Final = 2.0  # seconds since the start of the process
 
 
 class ColdStart:
-    """`may_meet` is False where there is nobody to wait for: no mesh, or `CI`. Never holds up a node that has run."""
+    """`may_meet` is False where there is nobody to wait for: no mesh, or `CI`. Never holds up a node that has run.
 
-    def __init__(self, *, started: float, may_meet: bool = True) -> None:
-        self._quiet_since = started
+    `began` is when the node could first be met, `started` when its process did.
+    """
+
+    def __init__(self, *, started: float, began: float | None = None, may_meet: bool = True) -> None:
+        self._quiet_since = started if began is None else began
         self._latest = started + LONGEST if may_meet else started
 
     def newcomer(self, *, now: float) -> None:

@@ -51,8 +51,12 @@ class Swarm:
         return base64.b32encode(self._derive("discovery_tag")[:_TAG_SIZE]).decode("ascii").lower()
 
     def object_key(self, module: ModuleVersion) -> bytes:
-        """What a module version is called where its name is nobody's business: 16 bytes."""
-        return hmac.digest(self.naming_key, str(module).encode(), hashlib.sha256)[:OBJECT_KEY_SIZE]
+        """What the zip of a module version is called where its name is nobody's business: 16 bytes."""
+        return self.key_of(str(module))
+
+    def key_of(self, name: str) -> bytes:
+        """The same for any name."""
+        return hmac.digest(self.naming_key, name.encode(), hashlib.sha256)[:OBJECT_KEY_SIZE]
 
 
 # Its secret is known to everyone: it gives privacy on the wire and a stable label, and no trust.

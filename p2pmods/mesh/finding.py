@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from p2pmods.mesh.interfaces import Presence
     from p2pmods.mesh.mdns_record import Hint
-    from p2pmods.mesh.settling import Settling
     from p2pmods.wire.entropy import Entropy
 
 DIAL_TIME: Final = 5.0  # seconds for a connection and its handshake
@@ -60,7 +59,7 @@ class DiscoveryStatistics:
 
 
 class Discovery:
-    """Dials candidates until cancelled, and knows when a node that just started has found whom it could find."""
+    """Dials candidates until cancelled."""
 
     def __init__(
         self,
@@ -69,14 +68,12 @@ class Discovery:
         sources: Sources,
         *,
         is_member: Callable[[str], bool],
-        settling: Settling,
         entropy: Entropy,
     ) -> None:
         """`is_member` says whether a node is known to be alive, so that nobody has to dial it."""
         self._node_id = node_id
         self._dial = dial
         self._sources = sources
-        self._settling = settling
         self._candidates = Candidates(node_id, is_member=is_member, entropy=entropy)
         self._names = Names()
         self._news = trio.Event()
@@ -91,12 +88,6 @@ class Discovery:
     def statistics(self) -> DiscoveryStatistics:
         candidates = self._candidates
         return DiscoveryStatistics(len(candidates), candidates.dialing, len(self._met), self._failures)
-
-    async def settled(self) -> int:
-        """Wait until everyone who can be met at the start was met, and return how many that were; 0 means alone."""
-        while trio.current_time() < self._settling.at:  # noqa: ASYNC110 - each new member moves it
-            await trio.sleep_until(self._settling.at)
-        return self._settling.members
 
     def move(self, presence: Presence) -> None:
         """The node is at `presence` now. Also after a sleep: every address gets a new chance."""
@@ -127,7 +118,6 @@ class Discovery:
         """`node_id` proved to be a living member, here or to membership; `endpoints` are of its own record."""
         if node_id == self._node_id:
             return
-        self._settling.met(node_id, now=trio.current_time())
         before = self._met.pop(node_id, ())
         self._met[node_id] = tuple(endpoints) or before
         if len(self._met) > MAX_MEMBERS:

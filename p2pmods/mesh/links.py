@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from p2pmods.config.values import Address
     from p2pmods.identity.records import Endpoint
     from p2pmods.identity.swarm import Swarm
     from p2pmods.mesh.call import Handler
@@ -70,6 +71,7 @@ class Links:
         self._dialler = Dialler(lambda node_id: self.addresses(node_id), self._open, self.limits.dial)
         self._pinned: set[str] = set()
         self._nursery: trio.Nursery | None = None
+        self.on_linked: Callable[[str], None] = lambda _node_id: None  # told of every link, whoever dialled
         self._dialled = self._accepted = self._turned_away = self._failed = 0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -78,10 +80,12 @@ class Links:
             async with trio.open_nursery() as self._nursery:
                 for listener in self._listeners:
                     self._nursery.start_soon(self._accept, listener)
-                self._nursery.start_soon(self._tidy_now_and_then)
                 task_status.started()
+                try:
+                    await self._tidy_now_and_then()
+                finally:
+                    self._nursery = None  # no link begins while those that there are end
         finally:
-            self._nursery = None
             for listener in self._listeners:
                 listener.close()
 
@@ -118,8 +122,11 @@ class Links:
         link.notify(data)
         await trio.lowlevel.checkpoint()
 
-    async def dial(self, endpoint: Endpoint, *, expect: str | None = None, deadline: float) -> str:
-        """The id of the node at `endpoint`, to which there is a link then. Raises PeerError."""
+    async def dial(self, endpoint: Endpoint | Address, *, expect: str | None = None, deadline: float) -> str:
+        """The id of the node at `endpoint`, to which there is a link then. Raises PeerError.
+
+        An Address is an IP address too, of IPv6 perhaps with the scope that its packets came from.
+        """
         with trio.move_on_at(deadline):
             return (await self._open(endpoint, expect)).peer
         raise PeerError(expect or str(endpoint), "no link in time")
@@ -168,6 +175,7 @@ class Links:
 
     def opened(self, link: Link) -> None:
         self._door.opened(link)
+        self.on_linked(link.peer)
 
     def handler_for(self, message_class: type) -> Handler | None:
         return self._handlers.get(message_class)
@@ -179,7 +187,7 @@ class Links:
             raise PeerError(node_id, "this is the node itself")
         return await self._dialler.reach(node_id, deadline, self._running())
 
-    async def _open(self, endpoint: Endpoint, expect: str | None) -> Link:
+    async def _open(self, endpoint: Endpoint | Address, expect: str | None) -> Link:
         """A link to the node at `endpoint`, which is `expect` if that is given. Raises PeerError."""
         nursery = self._running()
         if len(self._table) >= self.limits.links and not self._make_room():

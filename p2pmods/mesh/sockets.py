@@ -12,6 +12,7 @@ import trio
 from p2pmods.wire.tls import TlsMachine
 
 if TYPE_CHECKING:
+    from p2pmods.config.values import Address
     from p2pmods.identity.records import Endpoint
 
 READ_SIZE: Final = 256 << 10
@@ -19,7 +20,7 @@ _UNSENT: Final = 64 << 10  # bytes that the kernel takes beyond what is on its w
 _SEND_BUFFER: Final = 128 << 10  # where it cannot be told that: all that it takes, with what is on its way
 
 
-async def connect(endpoint: Endpoint) -> socket.socket:
+async def connect(endpoint: Endpoint | Address) -> socket.socket:
     """Raises OSError."""
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     with trio.socket.socket(family, socket.SOCK_STREAM) as connecting:
@@ -68,13 +69,14 @@ class SecureSocket:
 
     async def receive(self) -> bytes:
         """Text that has arrived, at most 256 KiB of it; empty at the end, in whatever way it came. Raises OSError."""
+        text = memoryview(self._buffer)
         while True:
             try:
-                pieces = self._tls.decrypted()
+                count = self._tls.decrypt_into(text)
             except ssl.SSLEOFError:
                 return b""
-            if pieces or self._tls.has_ended:
-                return b"".join(pieces)
+            if count or self._tls.has_ended:
+                return bytes(text[:count])
             await self._receive_some()
 
     def encrypt(self, text: bytes) -> None:

@@ -70,6 +70,7 @@ class FileRows:
         self._layout = layout
         self._recent: dict[FileKey, StoredFile | None] = {}
         self._recent_as_of = -1
+        self.on_change: Callable[[Iterable[FileKey]], None] | None = None  # told after a write, in its thread
 
     def get(self, key: FileKey, *, in_module_cache: bool = False) -> StoredFile | None:
         """The row of `key` in one place, or None."""
@@ -113,10 +114,17 @@ class FileRows:
 
     def put(self, stored: StoredFile) -> None:
         self._database.write(lambda connection: put_row(connection, stored))
+        self._tell([stored.key])
 
     def put_many(self, stored: Iterable[StoredFile]) -> None:
+        stored = list(stored)
         rows = [_row_of(item) for item in stored]
         self._database.write(lambda connection: connection.executemany(_UPSERT, rows))
+        self._tell([item.key for item in stored])
+
+    def _tell(self, keys: Iterable[FileKey]) -> None:
+        if self.on_change is not None:
+            self.on_change(keys)
 
     def update(
         self, key: FileKey, change: Callable[[StoredFile], StoredFile], *, in_module_cache: bool = False
@@ -134,12 +142,17 @@ class FileRows:
                 put_row(connection, after)
             return after
 
-        return self._database.write(work)
+        after = self._database.write(work)
+        if after is not None:
+            self._tell([key])
+        return after
 
     def delete(self, stored: Iterable[StoredFile]) -> None:
+        stored = list(stored)
         keys = [(s.key.module.path, s.key.module.version, s.key.kind.value, int(s.in_module_cache)) for s in stored]
         sql = f"DELETE FROM files{_WHERE_KEY} AND place = ?"  # noqa: S608 (constants only)
         self._database.write(lambda connection: connection.executemany(sql, keys))
+        self._tell([item.key for item in stored])
 
     def forget_module_cache(self) -> None:
         self._database.write(lambda connection: connection.execute("DELETE FROM files WHERE place = 1"))

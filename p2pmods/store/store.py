@@ -29,7 +29,7 @@ from p2pmods.store.verifying import Verifier
 from p2pmods.store.withdrawing import Withdrawer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import filelock
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Store", "StoredFile"]
 
 VERIFIERS: Final = 2  # threads that read whole files at once
+PAGE: Final = 500  # rows looked at together
 
 
 class Store(Ledger):
@@ -179,6 +180,19 @@ class Store(Ledger):
             return []
         rows = (self._core.rows.get(key), self._core.rows.get(key, in_module_cache=True))
         return [row for row in rows if row is not None and not row.synthesised]
+
+    def watch(self, on_change: Callable[[Iterable[FileKey]], None] | None) -> None:
+        """Have `on_change` told of every file, in either place, of which something was recorded, in any thread."""
+        self._core.rows.on_change = on_change
+
+    def proven_page(self, after: FileKey | None, *, in_module_cache: bool) -> tuple[list[StoredFile], FileKey | None]:
+        """Blocks a little: the next files of one place that have a proof, and where to go on; None at the end.
+
+        Raises StoreError.
+        """
+        page = self._core.rows.page(after, PAGE, in_module_cache=in_module_cache)
+        proven = [row for row in page if row.proven and not self._core.marks.of(row.key.module)]
+        return proven, page[-1].key if page else None
 
     def keys(self) -> list[FileKey]:
         """Every file in the store (not in the module cache), in order. Raises StoreError."""

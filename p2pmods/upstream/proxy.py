@@ -79,6 +79,15 @@ class ProxyClient:
         await self.fetch(base, path, want, sink)
         return sink.getvalue()
 
+    def is_anonymous(self, base: str | None) -> bool:
+        """Whether a proxy is reached over the network, and without any credentials of the user."""
+        if base is None or base.startswith("file:"):
+            return False
+        try:
+            return parse_origin(base, "", self._netrc).authorization is None
+        except UpstreamFailed:
+            return False
+
     async def fetch(self, base: str, path: str, want: Want, sink: Sink) -> None:
         """The same into an empty `sink`. After an error what is in the sink is worth nothing."""
         origin = parse_origin(base, path, self._netrc)

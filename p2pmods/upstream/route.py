@@ -66,18 +66,30 @@ class Upstream:
         self._clock = clock
         self._sumdb = SumdbRoute(steps, self._get, offline)
 
-    async def fetch_file(self, key: FileKey, sink: Sink, accept: Callable[[Source], Awaitable[T]]) -> T:
+    async def fetch_file(
+        self,
+        key: FileKey,
+        sink: Sink,
+        accept: Callable[[Source], Awaitable[T]],
+        *,
+        anonymous: bool = False,
+    ) -> T:
         """One immutable file into an empty sink, and what `accept` makes of it there. Raises UpstreamFailed.
 
         A SourceError of `accept` (wrong bytes, say) is a failure of the step that delivered, like any other.
+        `anonymous`: for somebody else, so only of proxies that anybody may ask, without the user's credentials.
         """
 
         async def from_proxy(step: ProxyStep) -> T:
+            if anonymous and not self._client.is_anonymous(step.url):
+                raise UpstreamRefused(step.redacted, "is asked for this user alone")
             sink.restart()
             await self._fetch(step, key.url_path, _WANTS[key.kind], sink)
             return await _accepted(accept, self._source(step))
 
         async def from_vcs(vcs: VersionControl) -> T:
+            if anonymous:
+                raise UpstreamRefused(_VCS, "is asked for this user alone")
             sink.restart()
             await vcs.fetch_file(key, sink)
             return await _accepted(accept, self._source(None))
@@ -114,6 +126,10 @@ class Upstream:
         if not endpoint.startswith("lookup/"):
             return False
         return self._no_proxy.matches(unescape_path(endpoint.removeprefix("lookup/").rpartition("@")[0]))
+
+    def network_changed(self) -> None:
+        """What could not be reached before may be reached now."""
+        self._offline.network_changed()
 
     def statistics(self) -> UpstreamStatistics:
         """Frozen figures for status, metrics and dashboard."""

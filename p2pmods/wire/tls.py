@@ -7,9 +7,7 @@ whole, however many records it holds.
 from __future__ import annotations
 
 import ssl
-from typing import Final
-
-_RECORD: Final = 16 << 10  # bytes of text in one record, RFC 8446 section 5.1
+from typing import cast
 
 
 class TlsMachine:
@@ -40,21 +38,32 @@ class TlsMachine:
         else:
             self._incoming.write_eof()
 
-    def decrypted(self) -> list[bytes]:
-        """The text of all that was received. Raises ssl.SSLError, SSLEOFError if it ended without being said."""
-        pieces: list[bytes] = []
+    def decrypt_into(self, buffer: memoryview) -> int:
+        """Text of what was received, as much as there is and fits; how many bytes. 0 when more must be received.
+
+        Raises ssl.SSLError, SSLEOFError if it ended without being said.
+        """
+        count = 0
         try:
-            while piece := self.object.read(_RECORD):
-                pieces.append(piece)
-            self.has_ended = True
+            while count < len(buffer):
+                got = cast("int", self.object.read(len(buffer) - count, buffer[count:]))
+                if not got:
+                    self.has_ended = True
+                    break
+                count += got
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
             self.has_ended = True
         except ssl.SSLError:
-            if not pieces:  # else it comes again when these have been used
+            if not count:  # else it comes again when this has been used
                 raise
-        return pieces
+        return count
+
+    @property
+    def has_input(self) -> bool:
+        """Whether something was received that is not decrypted."""
+        return self._incoming.pending > 0
 
     def write(self, text: bytes) -> None:
         """Encrypt what is not empty. Raises ssl.SSLError."""

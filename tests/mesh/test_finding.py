@@ -18,7 +18,6 @@ from p2pmods.mesh.interfaces import presence
 from p2pmods.mesh.kinds import Kind
 from p2pmods.mesh.mdns_record import Hint
 from p2pmods.mesh.remembered import Member, RememberedMembers
-from p2pmods.mesh.settling import Settling
 from tests.mesh.people import ANN, BOB, EVE, at, interface, node
 
 if TYPE_CHECKING:
@@ -48,13 +47,12 @@ class Network:
         self.members.add(found)
         return found
 
-    def discovery(self, sources: Sources, *, quiet: float = 0.5) -> Discovery:
+    def discovery(self, sources: Sources) -> Discovery:
         return Discovery(
             ANN,
             self.dial,
             sources,
             is_member=self.members.__contains__,
-            settling=Settling(started=trio.current_time(), quiet=quiet),
             entropy=random.Random(1),
         )
 
@@ -69,7 +67,7 @@ async def test_a_configured_peer(autojump_clock: trio.testing.MockClock) -> None
     discovery = network.discovery(Sources(peers=(BOBS,)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(discovery.run, HERE)
-        assert await discovery.settled() == 1
+        await trio.sleep(0.5)
         nursery.cancel_scope.cancel()
     assert network.members == {BOB}
 
@@ -141,7 +139,7 @@ async def test_who_is_heard_on_the_network(autojump_clock: trio.testing.MockCloc
         nursery.start_soon(discovery.run, HERE)
         await trio.sleep(0.2)
         await send.send(Hint(BOB, (at("10.0.0.66:4000"), BOBS)))
-        assert await discovery.settled() == 1
+        await trio.sleep(0.5)
         assert network.members == {BOB}
         nursery.cancel_scope.cancel()
 
@@ -168,31 +166,6 @@ async def test_what_others_pass_on(autojump_clock: trio.testing.MockClock) -> No
         await trio.sleep(0.1)
         assert network.members == {BOB}
         nursery.cancel_scope.cancel()
-
-
-async def test_alone_is_known_after_half_a_second(autojump_clock: trio.testing.MockClock) -> None:
-    discovery = Network({}).discovery(Sources())
-    began = trio.current_time()
-    assert await discovery.settled() == 0
-    assert trio.current_time() - began == pytest.approx(0.5)
-
-
-async def test_members_that_are_met_elsewhere_count_and_the_own_id_does_not(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    discovery = Network({}).discovery(Sources())
-    began = trio.current_time()
-    await trio.sleep(0.4)
-    discovery.met(BOB)
-    discovery.met(ANN)
-    assert await discovery.settled() == 1
-    assert trio.current_time() - began == pytest.approx(0.9)
-
-
-async def test_no_wait_where_none_is_wanted(autojump_clock: trio.testing.MockClock) -> None:
-    began = trio.current_time()
-    await Network({}).discovery(Sources(), quiet=0.0).settled()
-    assert trio.current_time() == began
 
 
 @pytest.fixture

@@ -1,0 +1,221 @@
+"""What this node gives to peers: proven files, files that it is receiving, and small files that it is a home of."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+import structlog
+import trio
+
+from p2pmods.errors import P2pmodsError, StoreError
+from p2pmods.gomod.module import FileKey, FileKind
+from p2pmods.mesh.growing import WINDOW, GrowingFiles, GrowthStopped, Uploads
+from p2pmods.mesh.tallies import Tallies
+from p2pmods.store import fs
+from p2pmods.swarm.messages import (
+    BUSY,
+    FETCHING,
+    NOT_HELD,
+    READY,
+    STOPPED,
+    YOURSELF,
+    FileHead,
+    GetFile,
+    GetSmall,
+    Small,
+    SmallHead,
+    pack_small,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2pmods.mesh.call import Call
+    from p2pmods.mesh.policy import SharingPolicy
+
+MAX_UPLOADS: Final = 32  # bodies on their way at once; whoever comes then is sent elsewhere
+MAX_OF_PEER: Final = 16  # of them to one peer, who may take them as slowly as it likes; go asks for ten files at once
+SMALL_DEADLINE: Final = 20.0  # seconds that a peer waits at most for small files that are fetched for it
+
+log = structlog.get_logger()
+
+
+class OpenFile:
+    """Bytes to give away: of an open file, or in memory. Close it after use."""
+
+    __slots__ = ("_body", "_descriptor", "sha256", "size")
+
+    def __init__(self, size: int, sha256: str, descriptor: int | None, body: bytes = b"") -> None:
+        """`sha256` is hex."""
+        self.size = size
+        self.sha256 = sha256
+        self._descriptor = descriptor
+        self._body = body
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes. Raises OSError."""
+        if self._descriptor is None:
+            return self._body[offset : offset + length]
+        piece = fs.pread(self._descriptor, offset, length)
+        if len(piece) != length:
+            raise OSError("the file was cut")
+        return piece
+
+
+class Shelf(Protocol):
+    """What this node has for peers: all of it proven, and of paths that are not private."""
+
+    def open_file(self, key: FileKey, sha256: str | None) -> OpenFile | None:
+        """A whole file, of any bytes when `sha256` (hex) is None; the caller closes it."""
+
+    def versions(self, path: str) -> list[str]:
+        """The versions of a module whose `.mod` and zip can be given."""
+
+    def held_small(self, question: GetSmall) -> Small | None:
+        """What is held and may be given of the version that is asked for; None when the kind asked for is not."""
+
+    async def fetch_small(self, question: GetSmall) -> Small | None:
+        """The same, after asking upstream proxies as anybody could: never with this user's credentials, never
+        version control. None when that brought nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenStatistics:
+    """Since the start, to all peers together. `now` are bodies on their way."""
+
+    files: int
+    bytes: int
+    now: int
+
+
+class Giving:
+    """Handlers of GetFile and GetSmall. `on_given(peer, key, size)` is told of every whole file."""
+
+    def __init__(
+        self,
+        growing: GrowingFiles,
+        shelf: Shelf,
+        policy: SharingPolicy,
+        uploads: Uploads,
+        on_given: Callable[[str, FileKey, int], None],
+    ) -> None:
+        self._growing = growing
+        self._shelf = shelf
+        self._policy = policy
+        self._uploads = uploads
+        self._on_given = on_given
+        self.by_peer = Tallies()
+        self._now: Counter[str] = Counter()  # bodies on their way, by peer
+
+    def statistics(self) -> GivenStatistics:
+        total = self.by_peer.total
+        return GivenStatistics(total.files, total.bytes, self._now.total())
+
+    async def file(self, call: Call) -> None:
+        """Answer a GetFile."""
+        wanted: GetFile = call.message
+        try:
+            key = wanted.key
+        except P2pmodsError as error:
+            await call.refuse(NOT_HELD, str(error))
+            return
+        if self._policy.paused:
+            await call.refuse(BUSY, "does not give at the moment")
+            return
+        if self._now.total() >= MAX_UPLOADS or self._now[call.peer] >= MAX_OF_PEER:
+            await call.refuse(BUSY, "gives enough already")
+            return
+        self._now[call.peer] += 1
+        try:
+            if wanted.token is not None:
+                await self._relay(call, key, wanted)
+            else:
+                await self._whole(call, key, wanted)
+        finally:
+            self._now[call.peer] -= 1
+            self._now += Counter()  # nobody is kept for nothing
+
+    async def _whole(self, call: Call, key: FileKey, wanted: GetFile) -> None:
+        file = self._shelf.open_file(key, wanted.sha256.hex() if wanted.sha256 is not None else None)
+        if file is None:
+            await call.refuse(NOT_HELD, "not held")
+            return
+        with file:
+            if wanted.offset > file.size:
+                await call.refuse(NOT_HELD, "not so long")
+                return
+            await call.reply_stream(FileHead(file.size, bytes.fromhex(file.sha256)), file.size - wanted.offset)
+            for offset in range(wanted.offset, file.size, WINDOW):
+                await self._send(call, file.read(offset, min(WINDOW, file.size - offset)))
+            await call.end()
+        self.by_peer.add(call.peer, 0, files=1)
+        self._on_given(call.peer, key, file.size - wanted.offset)
+
+    async def _relay(self, call: Call, key: FileKey, wanted: GetFile) -> None:
+        assert wanted.token is not None
+        growing = await self._growing.find(key, wanted.token)
+        try:
+            if growing is None:
+                raise GrowthStopped("not fetched here")
+            with growing.reader(wanted.offset) as reader:
+                await call.reply_stream(FileHead(None, None))
+                async for piece in reader:
+                    await self._send(call, piece)
+                await call.end()
+        except (GrowthStopped, StoreError) as error:
+            await call.refuse(STOPPED, str(error))
+            return
+        self.by_peer.add(call.peer, 0, files=1)
+        growing.served(call.peer)
+        self._on_given(call.peer, key, growing.size - wanted.offset)
+
+    async def _send(self, call: Call, piece: bytes) -> None:
+        await self._uploads.take(len(piece))
+        await call.send(piece)
+        self.by_peer.add(call.peer, len(piece))
+
+    async def small(self, call: Call) -> None:
+        """Answer a GetSmall: at once when the files are held, else as soon as it is known who will fetch them."""
+        question: GetSmall = call.message
+        try:
+            path = question.key.module.path
+        except P2pmodsError as error:
+            await call.refuse(NOT_HELD, str(error))
+            return
+        may = self._policy.may_ask(path) and not self._policy.paused
+        small = self._shelf.held_small(question) if may else None
+        if small is not None:
+            await self._send_small(call, SmallHead(READY), small)
+        elif question.held_only or not may:
+            await call.reply(SmallHead(YOURSELF))
+        else:
+            await call.reply_stream(SmallHead(FETCHING))
+            with trio.move_on_after(SMALL_DEADLINE):
+                small = await self._shelf.fetch_small(question)
+            if small is None:
+                await call.refuse(NOT_HELD, "its upstream did not deliver")
+            else:
+                await self._send_small(call, None, small)
+
+    async def _send_small(self, call: Call, head: SmallHead | None, small: Small) -> None:
+        body = pack_small(small)
+        if head is not None:
+            await call.reply_stream(head, len(body))
+        await self._uploads.take(len(body))
+        await call.send(body)
+        await call.end()
+        module = call.message.key.module
+        for kind, data in ((FileKind.INFO, small.files.info), (FileKind.MOD, small.files.mod)):
+            if data is not None:
+                self.by_peer.add(call.peer, len(data), files=1)
+                self._on_given(call.peer, FileKey(module, kind), len(data))

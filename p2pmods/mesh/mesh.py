@@ -1,0 +1,297 @@
+"""One node's part in one swarm: every driver of the mesh, wired together, and what the node sees of it."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from p2pmods.config.values import Address
+from p2pmods.directory.adverts import Advertiser
+from p2pmods.directory.asking import Surroundings
+from p2pmods.directory.coldstart import ColdStart
+from p2pmods.directory.holdings import Holdings
+from p2pmods.directory.home import LeaseHome
+from p2pmods.directory.inflow import Inflow
+from p2pmods.directory.lookup import Latency
+from p2pmods.directory.rendezvous import Rendezvous
+from p2pmods.directory.strikes import Strikes
+from p2pmods.errors import MalformedData
+from p2pmods.identity.key import node_id as id_of_key
+from p2pmods.identity.records import SESSION_SIZE, Endpoint, open_record
+from p2pmods.membership.machine import Membership
+from p2pmods.mesh.checksum_peers import ChecksumPeers
+from p2pmods.mesh.desk import Desk
+from p2pmods.mesh.finding import Discovery, Sources
+from p2pmods.mesh.giving import Giving
+from p2pmods.mesh.growing import GrowingFiles, Uploads
+from p2pmods.mesh.interfaces import on_mains, presence, read_interfaces, record_flags
+from p2pmods.mesh.links import Links
+from p2pmods.mesh.listing import Versioning
+from p2pmods.mesh.mdns import Mdns
+from p2pmods.mesh.members import Members
+from p2pmods.mesh.names import key_of_name
+from p2pmods.mesh.offers import Offers
+from p2pmods.mesh.peers import Peers
+from p2pmods.mesh.ports import open_sockets
+from p2pmods.mesh.receiving import Receiving
+from p2pmods.mesh.remembered import RememberedMembers
+from p2pmods.mesh.roles import Roles
+from p2pmods.mesh.standing import Standing
+from p2pmods.mesh.wake import MachineWatch
+from p2pmods.swarm.messages import GetFile, GetSmall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from p2pmods.identity.records import SignedRecord
+    from p2pmods.identity.swarm import Swarm
+    from p2pmods.mesh.interfaces import Presence
+    from p2pmods.mesh.outlook import MeshSettings, Outlook
+    from p2pmods.mesh.policy import SharingPolicy
+    from p2pmods.store.store import Store
+
+DIAL_TIME: Final = 8.0  # seconds
+
+log = structlog.get_logger()
+
+
+class Mesh:
+    """Raises CannotListenForPeers, and OSError when the key cannot lie in a file for a moment."""
+
+    def __init__(
+        self,
+        swarm: Swarm,
+        key: Ed25519PrivateKey,
+        store: Store,
+        policy: SharingPolicy,
+        settings: MeshSettings,
+        outlook: Outlook,
+    ) -> None:
+        now = trio.current_time()
+        entropy = random.SystemRandom()
+        key_of = partial(key_of_name, swarm)
+        self.swarm = swarm
+        self.node_id = id_of_key(key)
+        self.policy = policy
+        self._settings = settings
+        self._outlook = outlook
+        self._sockets = open_sockets(settings.listen, settings.data)
+        self._presence = self._look_around()
+        self.links = Links(
+            swarm,
+            key,
+            listeners=self._sockets.tcp,
+            addresses=lambda node: self.standing.addresses(node),
+            directory=settings.data / "tmp",
+        )
+        self.links.on_linked = self._linked
+        self._rendezvous = Rendezvous()
+        self._strikes = Strikes(self.node_id)  # against homes
+        self._silent = Strikes(self.node_id)  # against those who gave nothing, or what was wrong
+        self._holdings = Holdings(entropy)
+        self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)
+        self._latency = Latency()
+        self.inflow = Inflow()
+        machine = Membership(
+            key,
+            swarm.datagram_key,
+            entropy,
+            now=now,
+            incarnation=0,
+            hearsay_only=policy.is_public,
+        )
+        self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
+        advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
+        home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
+        self.desk = Desk(
+            self.node_id,
+            self.links,
+            self._rendezvous,
+            home,
+            self._holdings,
+            advertiser,
+            key_of,
+            lambda node, stop: self.peers.stopped(node, stop),
+        )
+        self.standing = Standing(
+            self.node_id,
+            machine,
+            self._holdings.book,
+            publish=self._publish,
+            on_directors=self.desk.directors_are,
+            on_joined=self._joined,
+            on_gone=self._gone,
+        )
+        self.standing.stand(self._presence.endpoints, self._flags)
+        around = Surroundings(
+            self.node_id,
+            self._rendezvous,
+            self._strikes,
+            self._silent,
+            self.inflow,
+            self._cold_start,
+            self._round_trip,
+        )
+        self.peers = Peers(
+            swarm,
+            self.links,
+            self.desk,
+            around,
+            self._latency,
+            ability=outlook.ability,
+            record=lambda: self.standing.record.raw,
+            tree=outlook.tree,
+        )
+        self.growing = GrowingFiles()
+        self.giving = Giving(self.growing, outlook.shelf, policy, Uploads(None), outlook.on_given)
+        self.receiving = Receiving(self.links)
+        self.offers = Offers(store, policy, advertiser, swarm, self.desk.nudge)
+        self.roles = Roles(
+            self.links, self.members, self.standing, on_director=self._promoted, on_records=self._named
+        )
+        self.versioning = Versioning(self.links, lambda: self._rendezvous.directors, outlook.shelf.versions)
+        self.links.on(GetFile, self.giving.file)
+        self.links.on(GetSmall, self.giving.small)
+        self.checksums = ChecksumPeers(self.links, self.peers, self._strikes, outlook.reply, policy.database)
+        self._mdns = Mdns(self.node_id, swarm.discovery_tag) if settings.mdns else None
+        self._discovery = self._build_discovery(entropy)
+
+    def _build_discovery(self, entropy: random.SystemRandom) -> Discovery:
+        settings = self._settings
+        remembered = RememberedMembers(settings.data, self.swarm.discovery_tag)
+        hints = self._mdns.hints if self._mdns is not None else None
+        return Discovery(
+            self.node_id,
+            self._dial,
+            Sources(settings.peers, remembered, hints),
+            is_member=lambda node: node in self.links.linked(),
+            entropy=entropy,
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. Started when peers can be asked, though none may be known yet."""
+        watch = MachineWatch(on_wake=self._woke, on_change=self._moved)
+        async with trio.open_nursery() as self._services:
+            services = self._services
+            await services.start(self.desk.run)
+            await services.start(self.links.run)
+            await services.start(self.members.run)
+            await services.start(self.offers.run)
+            services.start_soon(self.roles.run)
+            services.start_soon(watch.run)
+            services.start_soon(self._discovery.run, self._presence)
+            if self._mdns is not None:
+                services.start_soon(self._mdns.run, self._presence)
+            task_status.started()
+
+    async def settled(self) -> None:
+        """Wait until a node that has just started has met whom it could meet; at once for one that has run."""
+        while trio.current_time() < self._cold_start.settled_at():  # noqa: ASYNC110 - each newcomer moves it
+            await trio.sleep_until(self._cold_start.settled_at())
+
+    def know(self, records: Iterable[bytes]) -> None:
+        """Signed records that somebody passed on, by which those nodes can be reached."""
+        for raw in records:
+            with suppress(MalformedData):
+                self.standing.know(open_record(raw))
+
+    def strike(self, node: str) -> None:
+        """What this node gave was wrong: it is asked for nothing for a while."""
+        for strikes in (self._silent, self._strikes):
+            strikes.strike(node, now=trio.current_time())
+
+    def is_struck(self, node: str) -> bool:
+        """Whether this node gave nothing, or what was wrong, a while ago."""
+        return node in self._silent.struck(now=trio.current_time())
+
+    @property
+    def has_mdns(self) -> bool:
+        """Whether it looks for nodes on the local network."""
+        return self._mdns is not None
+
+    @property
+    def address(self) -> str:
+        """`host:port` under which neighbours find this node best."""
+        host = self._presence.announced[0] if self._presence.announced else "127.0.0.1"
+        return str(Address(host, self._sockets.port))
+
+    # What is around
+
+    def _look_around(self) -> Presence:
+        interfaces = read_interfaces()
+        self._flags = record_flags(interfaces, mains=on_mains())
+        host = self._settings.listen.host if self._settings.listen is not None else ""
+        return presence(interfaces, host, self._sockets.port)
+
+    async def _dial(self, address: Address, expect: str | None) -> str:
+        node = await self.links.dial(address, expect=expect, deadline=trio.current_time() + DIAL_TIME)
+        self.members.meet(node)
+        return node
+
+    def _round_trip(self, node: str) -> float:
+        known = [peer.round_trip for peer in self.links.statistics().peers if peer.node_id == node]
+        return known[0] or 0.0 if known else 0.0
+
+    # What happens
+
+    def _linked(self, node: str) -> None:
+        """There is a link to this node, whoever dialled."""
+        if self.standing.is_news(node):
+            self._cold_start.newcomer(now=trio.current_time())
+            self.members.meet(node)
+            self.roles.met()
+            self._services.start_soon(self.checksums.compare_heads, node, self._outlook.note_head)
+
+    def _promoted(self, endpoint: Endpoint) -> None:
+        self.standing.promote(endpoint)
+        for node in self.links.linked():
+            self.members.meet(node)
+
+    def _publish(self, endpoints: tuple[Endpoint, ...], flags: int) -> SignedRecord:
+        record = self.members.set_own_record(endpoints, flags)
+        self.desk.advertiser.record = record.raw
+        return record
+
+    def _joined(self, node: str, record: SignedRecord) -> None:
+        self._cold_start.newcomer(now=trio.current_time())
+        self._holdings.table.is_back(node)
+        self._discovery.met(node, record.record.endpoints)
+
+    def _gone(self, node: str) -> None:
+        self._holdings.table.died(node, now=trio.current_time())
+        self.desk.nudge()
+
+    def _named(self, records: Iterable[SignedRecord]) -> None:
+        """Somebody named directors, or itself."""
+        for record in records:
+            self.standing.name(record)
+            if record.record.is_director:
+                self.members.meet(record.record.node_id, record.record.endpoints)
+        self.standing.changed()
+
+    def _moved(self) -> None:
+        """Interfaces or addresses changed: nobody may know where this node is now."""
+        self._presence = self._look_around()
+        self.standing.stand(self._presence.endpoints, self._flags)
+        self.links.reset("the network changed")
+        self.roles.met()
+        self._discovery.move(self._presence)
+        if self._mdns is not None:
+            self._mdns.move(self._presence)
+        self._outlook.on_network_change()
+
+    def _woke(self, seconds: float) -> None:
+        """The machine slept: nothing that was agreed before counts any more."""
+        log.info("woke up: joining again", slept_s=round(seconds))
+        self.desk.wake()
+        self.peers.wake()
+        self.members.wake()
+        self._moved()

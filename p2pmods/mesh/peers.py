@@ -1,0 +1,282 @@
+"""What the fetcher asks of the mesh: small files of their home, zips by a claim."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from p2pmods.directory.asking import Wanted
+from p2pmods.directory.claimant import Claimant
+from p2pmods.directory.lookup import LookupRound
+from p2pmods.directory.messages import Found
+from p2pmods.errors import MalformedData, PeerError, PeerRefused
+from p2pmods.gomod.module import FileKey, FileKind
+from p2pmods.mesh.claims import OUTCOMES, ZipClaim
+from p2pmods.mesh.desk import seconds_until
+from p2pmods.mesh.names import key_of_file, name_of
+from p2pmods.mesh.receiving import read_small
+from p2pmods.mesh.sightings import Sightings
+from p2pmods.mesh.tallies import Tallies
+from p2pmods.swarm.messages import KINDS, YOURSELF, GetSmall, Small, SmallHead, unpack_small
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from p2pmods.directory.ability import Ability
+    from p2pmods.directory.actions import Ask
+    from p2pmods.directory.asking import Surroundings
+    from p2pmods.directory.lookup import Latency
+    from p2pmods.directory.messages import Holder, Location, Stop
+    from p2pmods.gomod.module import ModuleVersion
+    from p2pmods.identity.swarm import Swarm
+    from p2pmods.mesh.answer import Answer
+    from p2pmods.mesh.desk import Desk
+    from p2pmods.mesh.links import Links
+
+HOLDER_PATIENCE: Final = 0.25  # seconds for the first word of one who holds them, which may take a new link
+PATIENCE: Final = 0.05  # seconds for a home's first word; who hears nothing goes to its own upstream
+HOME_DEADLINE: Final = 5.0  # seconds for small files that a home fetches
+HELD_DEADLINE: Final = 3.0  # seconds for those that somebody holds
+CLAIM_DEADLINE: Final = 120.0  # seconds until a claim that got nowhere goes upstream by itself
+MOST_ASKED: Final = 4
+AT_ONCE: Final = 2048  # files located in one round
+_REMEMBERED: Final = 256
+
+
+class Peers:
+    """`tree` gives the size of the checksum database's tree that is proven here, and how many levels of tiles of a
+    record may be missing; `ability` what this node could do for others; `record` its signed record."""
+
+    def __init__(
+        self,
+        swarm: Swarm,
+        links: Links,
+        desk: Desk,
+        around: Surroundings,
+        latency: Latency,
+        *,
+        ability: Callable[[], Ability],
+        record: Callable[[], bytes],
+        tree: Callable[[], tuple[int, int]],
+    ) -> None:
+        self._swarm = swarm
+        self._links = links
+        self._desk = desk
+        self._around = around
+        self._latency = latency
+        self._ability = ability
+        self._record = record
+        self._tree = tree
+        self._claims: dict[bytes, ZipClaim] = {}
+        self._brought: OrderedDict[ModuleVersion, tuple[str, Small]] = OrderedDict()
+        self.small_by_peer = Tallies()
+        self.sightings = Sightings(time.time)
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)  # of claims for zips, since the start
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is nobody to ask."""
+        return not self.known
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The directors to ask, this node left out."""
+        return frozenset(self._around.rendezvous.directors - {self._around.node})
+
+    # Small files
+
+    async def small(self, key: FileKey) -> tuple[str, Small] | None:
+        """Files of the version of `key` from its home, and who gave them; None when this node should fetch them.
+
+        What the last answer brought along for the other file of the version is used first.
+        """
+        brought = self._take_brought(key)
+        if brought is not None:
+            return brought
+        struck = self._around.strikes.struck(now=trio.current_time())
+        homes = self._around.rendezvous.homes(self._mod_key(key.module), struck)
+        if not homes:
+            return None
+        if homes[0] == self._around.node:
+            return await self.small_of_own_key(key)
+        try:
+            small = await self._ask_small(homes[0], key, held_only=False, patience=PATIENCE)
+        except PeerError:
+            return None
+        return self._note(key, homes[0], small)
+
+    async def small_of_own_key(self, key: FileKey) -> tuple[str, Small] | None:
+        """From one who told this node, their home, that it holds them; None when that brings nothing at once."""
+        holders = [one.node for one in self._desk.holders(self._mod_key(key.module)) if one.node != self._around.node]
+        for node in holders[:1]:
+            try:
+                small = await self._ask_small(node, key, held_only=True, patience=HOLDER_PATIENCE)
+            except PeerError:
+                return None
+            return self._note(key, node, small)
+        return None
+
+    async def small_from_holders(self, key: FileKey) -> tuple[str, Small] | None:
+        """From whoever holds the `.mod` of the version, when the own upstream does not deliver."""
+        mod = FileKey(key.module, FileKind.MOD)
+        for holder in (await self.locate(mod))[:MOST_ASKED]:
+            try:
+                small = await self._ask_small(holder.node, key, held_only=True, patience=HELD_DEADLINE)
+            except PeerError:
+                continue
+            if small is not None:
+                return self._note(key, holder.node, small)
+        return None
+
+    async def _ask_small(self, node: str, key: FileKey, *, held_only: bool, patience: float) -> Small | None:
+        """Raises PeerError, which counts against the node unless it just says that it has not got them."""
+        try:
+            return await self._question_small(node, key, held_only=held_only, patience=patience)
+        except PeerRefused:
+            raise
+        except PeerError:
+            self._around.strikes.strike(node, now=trio.current_time())
+            raise
+
+    async def _question_small(self, node: str, key: FileKey, *, held_only: bool, patience: float) -> Small | None:
+        tree, levels = self._tree()
+        module = key.module
+        question = GetSmall(module.path, module.version, KINDS.index(key.kind), held_only, tree, levels)
+        deadline = trio.current_time() + HOME_DEADLINE
+        with trio.move_on_after(patience) as waiting:
+            answer = await self._links.request(node, question, deadline=deadline)
+        if waiting.cancelled_caught:
+            return None
+        return await self._read(answer)
+
+    async def _read(self, answer: Answer) -> Small | None:
+        head = answer.message
+        if not isinstance(head, SmallHead):
+            await answer.discard()
+            raise PeerError(answer.node_id, f"answers with a {type(head).__name__} when asked for small files")
+        if head.state == YOURSELF:
+            await answer.discard()
+            return None
+        try:
+            small = unpack_small(await read_small(answer))
+        except MalformedData as error:
+            raise PeerError(answer.node_id, str(error)) from error
+        for data in (small.files.info, small.files.mod):
+            if data is not None:
+                self.small_by_peer.add(answer.node_id, len(data), files=1)
+        return small
+
+    def _note(self, key: FileKey, node: str, small: Small | None) -> tuple[str, Small] | None:
+        if small is None:
+            return None
+        self._brought[key.module] = (node, small)
+        self._brought.move_to_end(key.module)
+        if len(self._brought) > _REMEMBERED:
+            self._brought.popitem(last=False)
+        return node, small
+
+    def _take_brought(self, key: FileKey) -> tuple[str, Small] | None:
+        found = self._brought.get(key.module)
+        if found is None:
+            return None
+        files = found[1].files
+        return found if (files.info if key.kind is FileKind.INFO else files.mod) is not None else None
+
+    def forget_brought(self, module: ModuleVersion) -> None:
+        """What came along for it was wrong, or has been used."""
+        self._brought.pop(module, None)
+
+    # Where things are
+
+    async def locate(self, file: FileKey) -> tuple[Holder, ...]:
+        """Who holds a zip or `.mod`: what its home says, or the next."""
+        return (await self.locate_all([file])).get(file, ())
+
+    async def locate_all(self, files: Sequence[FileKey]) -> dict[FileKey, tuple[Holder, ...]]:
+        """The same for many zips and `.mod`s at once; what nobody is known to hold is left out."""
+        found: dict[FileKey, tuple[Holder, ...]] = {}
+        for start in range(0, len(files), AT_ONCE):
+            keys = {key_of_file(self._swarm, file): file for file in files[start : start + AT_ONCE]}
+            locations = await self._look_up({key: name_of(file) for key, file in keys.items()})
+            for key, location in locations.items():
+                if location.holders:
+                    found[keys[key]] = location.holders
+                    self.sightings.note(keys[key], location.holders)
+        return found
+
+    async def _look_up(self, names: dict[bytes, str]) -> dict[bytes, Location]:
+        now = trio.current_time()
+        search = LookupRound(names, self._around.rendezvous, self._around.strikes, self._latency, now=now)
+        async with trio.open_nursery() as nursery:
+
+            async def ask(one: Ask) -> None:
+                answer = await self._desk.ask(one)
+                now = trio.current_time()
+                if isinstance(answer, Found):
+                    begin(search.answered(one.ask, answer, now=now))
+                else:
+                    begin(search.unanswered(one.ask, now=now))
+                changed.unpark_all()
+
+            def begin(asks: list[Ask]) -> None:
+                for one in asks:
+                    nursery.start_soon(ask, one)
+
+            changed = trio.lowlevel.ParkingLot()
+            begin(search.start(now=now))
+            while not search.is_done:
+                with trio.move_on_after(seconds_until(search.next_timer())):
+                    await changed.park()
+                begin(search.handle_timer(now=trio.current_time()))
+            nursery.cancel_scope.cancel()
+        return search.found
+
+    async def likely(self, module: ModuleVersion) -> list[str]:
+        """Nodes that are likely to know about a module version: its holders and the homes of its small files."""
+        holders = await self.locate(FileKey(module, FileKind.MOD)) if not self.is_alone else ()
+        homes = self._around.rendezvous.homes(self._mod_key(module))
+        return list(dict.fromkeys([*(holder.node for holder in holders), *homes]))
+
+    # Zips
+
+    @asynccontextmanager
+    async def claim(self, module: ModuleVersion) -> AsyncIterator[ZipClaim]:
+        """A claim for the zip of `module`, alive while the block runs."""
+        key = self._swarm.object_key(module)
+        wanted = Wanted(key, str(module), self._ability(), self._record())
+        machine = Claimant(wanted, self._around, deadline=trio.current_time() + CLAIM_DEADLINE)
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            claim = ZipClaim(str(module), machine, self._desk, nursery)
+            self._claims[key] = claim
+            nursery.start_soon(claim.run)
+            try:
+                yield claim
+            except Exception as error:  # the block's own, which the nursery would wrap in a group
+                failure = error
+            finally:
+                claim.leave()
+                self.outcomes[claim.outcome] += 1
+                nursery.cancel_scope.cancel()
+                if self._claims.get(key) is claim:
+                    del self._claims[key]
+        if failure is not None:
+            raise failure
+
+    def stopped(self, home: str, stop: Stop) -> None:
+        """A home says that somebody else fetches what this node is fetching."""
+        claim = self._claims.get(stop.key)
+        if claim is not None:
+            claim.stopped(home, stop)
+
+    def wake(self) -> None:
+        """The node slept."""
+        for claim in list(self._claims.values()):
+            claim.wake()
+
+    def _mod_key(self, module: ModuleVersion) -> bytes:
+        return key_of_file(self._swarm, FileKey(module, FileKind.MOD))

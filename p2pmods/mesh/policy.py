@@ -1,0 +1,37 @@
+"""What may be asked of peers, and what may be given to them: the one place that knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2pmods.gomod.module import FileKind
+from p2pmods.trust.evidence import SumdbProof
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2pmods.store.stored import StoredFile
+
+
+class SharingPolicy:
+    """Asked: whatever no private pattern matches. Given: only what the swarm's own checksum database proves.
+
+    `database` is that database's name, as it stands in proofs. `is_private` matches module paths. `is_public`:
+    everyone may be a member of the swarm.
+    """
+
+    def __init__(self, database: str, is_private: Callable[[str], bool], *, is_public: bool) -> None:
+        self.is_public = is_public
+        self.database = database
+        self._is_private = is_private
+        self.paused = False
+
+    def may_ask(self, path: str) -> bool:
+        """Whether a peer may hear the name of this module path."""
+        return not self._is_private(path)
+
+    def may_give(self, stored: StoredFile) -> bool:
+        """Whether a peer may get these bytes. An `.info` has no proof: it goes along with a `.mod` that has one."""
+        if self.paused or stored.key.kind is FileKind.INFO or self._is_private(stored.key.module.path):
+            return False
+        return any(isinstance(item, SumdbProof) and item.database == self.database for item in stored.evidence)

@@ -1,0 +1,163 @@
+"""Directors and leaves: whether this node can be dialled, and whom it asks when it cannot.
+
+A node becomes a director when another one has dialled its address back. Everyone else is a leaf: it holds links to a
+few directors, asks those for the others, and is served and serves over the links that it made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import structlog
+import trio
+
+from p2pmods.errors import MalformedData, PeerError
+from p2pmods.identity.records import DIRECTOR, MAX_RECORD, Endpoint, open_record
+from p2pmods.wire.bounds import at_most, between
+from p2pmods.wire.codec import message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from p2pmods.identity.records import SignedRecord
+    from p2pmods.mesh.call import Call
+    from p2pmods.mesh.links import Links
+    from p2pmods.mesh.members import Members
+    from p2pmods.mesh.standing import Standing
+
+ASK_TIME: Final = 10.0  # seconds for a dial-back or a list of directors
+MOST_NAMED: Final = 64
+LEAF_LINKS: Final = 3
+REFRESH: Final = 20.0  # seconds between two looks of a leaf at who the directors are
+_CHECK_AGAIN: Final = 300.0  # seconds until a leaf asks to be dialled again, though nothing changed
+
+log = structlog.get_logger()
+
+
+@message(10)
+class DialBack:
+    """Request: dial me at this port of the address that you see. Answered by DialledBack."""
+
+    port: int = attrs.field(validator=between(1, 65535))
+
+
+@message(11)
+class DialledBack:
+    """Answer: the address at which I reached you; None when I did not."""
+
+    endpoint: Endpoint | None
+
+
+@message(12)
+class WhoDirects:
+    """Request: the directors that you know. `record` is the asker's own. Answered by Directors."""
+
+    record: bytes = attrs.field(validator=at_most(MAX_RECORD))
+
+
+@message(13)
+class Directors:
+    """Answer: signed records of directors, the answering node's own first if it is one."""
+
+    records: tuple[bytes, ...] = attrs.field(
+        validator=[at_most(MOST_NAMED), attrs.validators.deep_iterable(at_most(MAX_RECORD))]
+    )
+
+
+class Roles:
+    """Of one node in one swarm. `on_directors(node ids)` is told when a leaf's view of the directors changes."""
+
+    def __init__(
+        self,
+        links: Links,
+        members: Members,
+        standing: Standing,
+        *,
+        on_director: Callable[[Endpoint], None],
+        on_records: Callable[[Iterable[SignedRecord]], None],
+    ) -> None:
+        self._links = links
+        self._members = members
+        self._standing = standing
+        self._on_director = on_director
+        self._on_records = on_records
+        self._asked = trio.Event()
+        links.on(DialBack, self._dial_back)
+        links.on(WhoDirects, self._name_directors)
+
+    def met(self) -> None:
+        """There is a link to a node that may be new."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._asked = trio.Event()
+            for node in sorted(self._links.linked())[:LEAF_LINKS]:
+                if not self._standing.is_director and self._links.port:
+                    await self._ask_to_be_dialled(node)
+                await self._ask_for_directors(node)
+            with trio.move_on_after(_CHECK_AGAIN if self._standing.is_director else REFRESH):
+                await self._asked.wait()
+
+    async def _ask_to_be_dialled(self, node: str) -> None:
+        try:
+            answer = await self._links.request(
+                node, DialBack(self._links.port), deadline=trio.current_time() + ASK_TIME
+            )
+        except PeerError:
+            return
+        await answer.discard()
+        found = answer.message
+        endpoint = found.endpoint if isinstance(found, DialledBack) else None
+        if endpoint is not None and endpoint.port == self._links.port and not self._standing.is_director:
+            self._on_director(endpoint)
+
+    async def _ask_for_directors(self, node: str) -> None:
+        try:
+            answer = await self._links.request(
+                node, WhoDirects(self._standing.record.raw), deadline=trio.current_time() + ASK_TIME
+            )
+        except PeerError:
+            return
+        await answer.discard()
+        if isinstance(answer.message, Directors):
+            self._on_records(_genuine(answer.message.records))
+
+    async def _dial_back(self, call: Call) -> None:
+        """Only the very address that the asker dialled from: nobody can send this node elsewhere."""
+        try:
+            host = next(link.host for link in self._links.statistics().peers if link.node_id == call.peer)
+            endpoint = Endpoint(host.removeprefix("::ffff:"), call.message.port)
+            await self._links.dial(endpoint, expect=call.peer, deadline=trio.current_time() + ASK_TIME / 2)
+        except (PeerError, ValueError, StopIteration):
+            await call.reply(DialledBack(None))
+            return
+        await call.reply(DialledBack(endpoint))
+
+    async def _name_directors(self, call: Call) -> None:
+        try:
+            record = open_record(call.message.record)
+        except MalformedData as error:
+            await call.refuse(64, str(error))
+            return
+        if record.record.node_id == call.peer:
+            self._on_records([record])
+        known = self._members.machine.members()
+        own = known.pop(self._links.node_id, None)
+        named = [*([own] if own else []), *known.values()][:MOST_NAMED]
+        await call.reply(Directors(tuple([one.raw for one in named])))
+
+
+def _genuine(records: Iterable[bytes]) -> list[SignedRecord]:
+    """Those that are signed by directors."""
+    found = []
+    for raw in records:
+        try:
+            record = open_record(raw)
+        except MalformedData:
+            continue
+        if record.record.flags & DIRECTOR:
+            found.append(record)
+    return found

@@ -1,0 +1,131 @@
+"""Where this node stands in its swarm: its own record, the directors that it knows, and where they are found."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from p2pmods.errors import MalformedData
+from p2pmods.identity.records import DIRECTOR, MAX_ENDPOINTS, open_record
+from p2pmods.membership.actions import Changed, ClonedIdentity, Died, Joined, Left
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from p2pmods.directory.addresses import AddressBook
+    from p2pmods.identity.records import Endpoint, SignedRecord
+    from p2pmods.membership.actions import Event
+    from p2pmods.membership.machine import Membership
+
+MEET_AGAIN: Final = 600.0  # seconds until a node that one has a new link to counts as met anew
+MAX_MET: Final = 1024
+NAMED_FOR: Final = 90.0  # seconds that a leaf believes in a director that nobody names again
+
+log = structlog.get_logger()
+
+
+class Standing:
+    """Directors know each other by membership; a leaf knows those that were named to it.
+
+    `publish(endpoints, flags)` makes the node's own record anew. `on_directors` is told whenever the known directors
+    may be others, `on_joined` and `on_gone` of each that comes and goes.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        machine: Membership,
+        book: AddressBook,
+        *,
+        publish: Callable[[tuple[Endpoint, ...], int], SignedRecord],
+        on_directors: Callable[[Iterable[str]], None],
+        on_joined: Callable[[str, SignedRecord], None],
+        on_gone: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._machine = machine
+        self._book = book
+        self._publish = publish
+        self._on_directors = on_directors
+        self._on_joined = on_joined
+        self._on_gone = on_gone
+        self._met: dict[str, float] = {}  # when there was a new link to a node, the latest last
+        self._named: dict[str, float] = {}  # directors that others named, and when
+        self._endpoints: tuple[Endpoint, ...] = ()
+        self._flags = 0
+        self.is_director = False
+        self.record: SignedRecord
+
+    def stand(self, endpoints: tuple[Endpoint, ...], flags: int) -> None:
+        """The node is at these endpoints now, and nobody has dialled it back there."""
+        self._endpoints, self._flags = endpoints, flags
+        self.is_director = False
+        self._named.clear()
+        self.record = self._publish(endpoints, flags)
+        self.changed()
+
+    def promote(self, endpoint: Endpoint) -> None:
+        """Another node dialled us back: we are a director."""
+        endpoints = tuple(dict.fromkeys([endpoint, *self._endpoints]))[:MAX_ENDPOINTS]
+        self.is_director = True
+        self.record = self._publish(endpoints, self._flags | DIRECTOR)
+        log.debug("this node is a director", address=str(endpoint))
+        self.changed()
+
+    def is_news(self, node: str) -> bool:
+        """There is a new link to `node`: whether it counts as meeting somebody."""
+        now = trio.current_time()
+        last = self._met.pop(node, -math.inf)
+        self._met[node] = now
+        if len(self._met) > MAX_MET:
+            del self._met[next(iter(self._met))]
+        return now - last >= MEET_AGAIN
+
+    def heard(self, event: Event) -> None:
+        """What membership says."""
+        match event:
+            case Joined(node, record):
+                self.know(record)
+                self._on_joined(node, record)
+            case Changed(node, record):
+                self.know(record)
+            case Died(node) | Left(node):
+                self._on_gone(node)
+            case ClonedIdentity():
+                log.error(
+                    "another running node has this node's key: stop one, remove its identity.key, start it again"
+                )
+        self.changed()
+
+    def name(self, record: SignedRecord) -> None:
+        """Somebody says that this is a director."""
+        self.know(record)
+        if record.record.is_director and record.record.node_id != self._node:
+            self._named[record.record.node_id] = trio.current_time()
+
+    def know(self, record: SignedRecord) -> None:
+        """Where a node is, in its own words."""
+        self._book.note(record.record.node_id, record.raw)
+
+    def changed(self) -> None:
+        """Tell who the directors are."""
+        if self.is_director:
+            self._on_directors(self._machine.members())
+            return
+        recent = trio.current_time() - NAMED_FOR
+        self._named = {node: at for node, at in self._named.items() if at >= recent}
+        self._on_directors(self._named)
+
+    def addresses(self, node: str) -> list[Endpoint]:
+        """Where a node may be found."""
+        member = self._machine.members().get(node)
+        if member is not None:
+            return list(member.record.endpoints)
+        raw = self._book.record_of(node)
+        try:
+            return list(open_record(raw).record.endpoints) if raw is not None else []
+        except MalformedData:
+            return []
