@@ -17,7 +17,7 @@ from p2pmods.fetch.checksum_clients import LocalClients
 from p2pmods.fetch.checksum_heads import Heads
 from p2pmods.fetch.checksum_log import CheckedLog
 from p2pmods.fetch.checksum_meeting import PeerHeads
-from p2pmods.fetch.checksum_peers import NoPeers, PeerChecksumSource
+from p2pmods.fetch.checksum_peers import NoPeers, PeerChecksumSource, levels_wanted
 from p2pmods.fetch.checksum_records import ProvenRecord, Records
 from p2pmods.fetch.checksum_remote import RemoteLog, SumdbSource
 from p2pmods.fetch.checksum_serving import Replies
@@ -113,6 +113,9 @@ class DatabaseChecksums:
 
     def reply(self, question: Question) -> Reply:
         return self._replies.reply(question)
+
+    def stand(self) -> tuple[int, int]:
+        return self._log.head.size if self._log.head else 0, levels_wanted(self._log)
 
     async def note_peer_head(self, note: bytes, node_id: str) -> PeerHead:
         return await self._peer_heads.note(note, node_id)

@@ -72,6 +72,9 @@ class Checksums(Protocol):
     def reply(self, question: Question) -> Reply:
         """The answer to a peer: from what is held and proven, without waiting."""
 
+    def stand(self) -> tuple[int, int]:
+        """What an AskRecord of this node says: the size of its tree, and how many levels of tiles it may lack."""
+
     async def note_peer_head(self, note: bytes, node_id: str) -> PeerHead:
         """A peer holds this tree head: compare it and, while there is an upstream, connect it with S.
 
@@ -119,6 +122,9 @@ class NoChecksums:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
+
+    def stand(self) -> tuple[int, int]:
+        return 0, 0
 
     def statistics(self) -> ChecksumStatistics:
         return ChecksumStatistics(self.name, "off")

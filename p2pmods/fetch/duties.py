@@ -1,4 +1,4 @@
-"""What a person can ask of the node about what it holds: status, why, verify, rm, check."""
+"""What a person can ask of the node: status, why, verify, rm, check; of the mesh: peers, offered, pause."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from p2pmods.fetch.checksums import Checksums
     from p2pmods.fetch.failures import Failures
     from p2pmods.fetch.holdings import Holdings
+    from p2pmods.fetch.neighbours import Neighbours
     from p2pmods.fetch.proofs import Proofs
     from p2pmods.fetch.writing import Writing
     from p2pmods.store.store import Store
@@ -35,6 +36,7 @@ class Duties:
         upstream: Upstream,
         failures: Failures,
         writing: Writing,
+        neighbours: Neighbours,
         about: Callable[[], dict[str, Any]],
         is_scanned: Callable[[], bool],
     ) -> None:
@@ -45,6 +47,7 @@ class Duties:
         self._upstream = upstream
         self._failures = failures
         self._writing = writing
+        self.neighbours = neighbours
         self._about = about
         self._is_scanned = is_scanned
 
@@ -70,7 +73,7 @@ class Duties:
             "problem": sumdb.problem,
         }
         report["failures"] = [failure.to_json() for failure in self._failures.recent()]
-        return {**report, **self._about()}
+        return {**report, **self.neighbours.status(), **self._about()}
 
     def unproven(self) -> int | None:
         """How many public files have no proof; None while that is not known."""
@@ -117,13 +120,20 @@ class Duties:
         return {"allowed": [str(module) for module in modules if self._store.allow(module)]}
 
     async def check(self, keys: Sequence[Any], toolchain: str | None) -> dict[str, Any]:
-        """Which of `keys` ([path, version, kind]) and of the toolchain are here, at a peer, or nowhere."""
-        here: list[list[str]] = []
-        nowhere: list[list[str]] = []
+        """Which of `keys` ([path, version, kind]) are here, at a peer, or nowhere.
+
+        An element of `peer` is [path, version, kind, ids of the nodes that hold it].
+        """
+        here: list[Any] = []
+        missing: list[Any] = []
         for item in keys:
             await trio.lowlevel.checkpoint()
-            (here if is_here(self._holdings, item) else nowhere).append(item)
-        return {"here": here, "peer": [], "nowhere": nowhere, "toolchain": toolchain}
+            (here if is_here(self._holdings, item) else missing).append(item)
+        wanted = {key: item for item in missing if (key := key_of(item)) is not None}
+        found = await self.neighbours.locate(wanted)
+        peer = [[*item, found[key]] for key, item in wanted.items() if key in found]
+        nowhere = [item for item in missing if key_of(item) not in found]
+        return {"here": here, "peer": peer, "nowhere": nowhere, "toolchain": toolchain}
 
 
 def verify_file(store: Store, key: FileKey) -> str | None:
@@ -136,14 +146,19 @@ def verify_file(store: Store, key: FileKey) -> str | None:
 
 def is_here(holdings: Holdings, item: object) -> bool:
     """Whether the file that `[path, version, kind]` names is held; what is no such name is not."""
+    key = key_of(item)
+    return key is not None and key.kind in holdings.kinds(key.module.path).get(key.module.version, set())
+
+
+def key_of(item: object) -> FileKey | None:
+    """The file that `[path, version, kind]` names; None for what is no such name."""
     match item:
         case [str(path), str(version), str(kind)]:
             try:
-                key = FileKey(ModuleVersion(path, version), FileKind(kind))
+                return FileKey(ModuleVersion(path, version), FileKind(kind))
             except (P2pmodsError, ValueError):
-                return False
-            return key.kind in holdings.kinds(key.module.path).get(key.module.version, set())
-    return False
+                return None
+    return None
 
 
 def _keys_of(modules: Iterable[ModuleVersion]) -> list[FileKey]:

@@ -1,4 +1,4 @@
-"""The one way that a request takes: store, module cache, upstream; and the only place that decides.
+"""The one way that a request takes: store, module cache, peers, upstream; and the only place that decides.
 
 Identical requests share one fetch, which goes on when a client hangs up. Only the file that was asked for is
 fetched. Nothing is kept or answered that the checks of `trust` did not let through.
@@ -38,11 +38,15 @@ if TYPE_CHECKING:
     from p2pmods.fetch.failures import Failures
     from p2pmods.fetch.holdings import Holdings
     from p2pmods.fetch.intake import Intake
+    from p2pmods.fetch.peering import Peering
     from p2pmods.fetch.proofs import Proofs
     from p2pmods.fetch.writing import Writing
+    from p2pmods.mesh.growing import Backing, Growing
     from p2pmods.store.modcache import ModuleCache
     from p2pmods.store.store import Store
     from p2pmods.upstream.route import Upstream
+
+    Watch = Callable[[Backing], Growing]
 
 MODULE_CACHE: Final = "module cache"
 
@@ -62,6 +66,7 @@ class Fetcher:
         failures: Failures,
         writing: Writing,
         nursery: trio.Nursery,
+        peering: Peering | None,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
@@ -73,6 +78,7 @@ class Fetcher:
         self._intake = intake
         self._failures = failures
         self._writing = writing
+        self._peering = peering
         self._clock = clock
         self._not_found = NotFoundMemory(monotonic)
         self._sharing: Sharing[Served] = Sharing(nursery, (FetchFailed, StoreError))
@@ -96,6 +102,32 @@ class Fetcher:
             pass  # it changed, or the disk failed, between the look and the reading: fetch it like a miss
         return await self._sharing.get((key, only_held), partial(self._fetch, key, only_held))
 
+    async def get_for_peer(self, key: FileKey) -> Served:
+        """A small file that a peer wants of this home: held, of one who holds it, or from an upstream that anybody
+        could ask.
+
+        Raises FetchFailed, StoreError.
+        """
+        return await self._sharing.get((key, "peer"), partial(self._fetch_for_peer, key))
+
+    async def _fetch_for_peer(self, key: FileKey) -> Served:
+        held = self._pending(key)
+        try:
+            if held is None and self._module_cache is not None:
+                held = await self._from_module_cache(key, self._module_cache)
+        except SourceError:
+            pass
+        if held is None and self._peering is not None:
+            held = await self._peering.small_of_own_key(key)
+        try:
+            return held or await self._from_upstream(key, anonymous=True)
+        except SourceError as error:
+            raise FetchFailed(str(key), verdict_of([error]), [error]) from error
+
+    def on_its_way(self, key: FileKey) -> Served | None:
+        """The file, when it is verified and will be in the store in a moment."""
+        return self._writing.get(key)
+
     def _pending(self, key: FileKey) -> Served | None:
         pending = self._writing.get(key)
         return None if pending is None else replace(pending, source=SourceKind.STORE)
@@ -114,9 +146,11 @@ class Fetcher:
             tried.append(Unavailable("store", "not held, and the request asks for nothing else"))
         else:
             try:
-                return await self._from_upstream(key)
+                return await self._from_others(key)
             except SourceError as error:
-                tried.append(error)
+                if self._peering is not None:
+                    tried.append(self._peering.word_on(key))
+                tried.append(error)  # the last word is the upstream's
         await self._writing.wait_empty()
         if key.kind is FileKind.INFO and self._holdings.has_any(key.module):
             return _synthesised(key)
@@ -129,25 +163,55 @@ class Fetcher:
         source = Source(SourceKind.MODULE_CACHE, str(module_cache.directory), self._clock())
         return await self._intake.take_external(key, path, source)
 
-    async def _from_upstream(self, key: FileKey) -> Served:
+    async def _from_others(self, key: FileKey) -> Served:
+        """From peers, where they may be asked, and from upstream. Raises SourceError."""
+        peering = self._peering
+        if peering is not None:
+            await peering.settled()
+        if peering is None or not peering.may_ask(key):
+            return await self._from_upstream(key)
+        if key.kind is FileKind.ZIP:
+            return await peering.zip(key, partial(self._from_upstream, key))
+        served = await peering.small(key)
+        if served is not None:
+            return served
+        try:
+            return await self._from_upstream(key)
+        except SourceError as error:
+            if isinstance(error, NotFound):
+                raise  # "not found" is never taken from peers while the upstream answers, nor the other way round
+            try:
+                return await peering.small_from_holders(key)
+            except SourceError:
+                raise error from None
+
+    async def _from_upstream(self, key: FileKey, watch: Watch | None = None, *, anonymous: bool = False) -> Served:
         known = self._not_found.get(key)
         if known is not None:
             raise known.tried[-1].with_traceback(None)
         self._proofs.begin(key)
         if key.kind is FileKind.ZIP:
-            return await self._zip_from_upstream(key)
+            return await self._zip_from_upstream(key, watch)
         sink = BytesSink()
         return await self._upstream.fetch_file(
-            key, sink, lambda source: self._intake.take_small(key, sink.getvalue(), source)
+            key,
+            sink,
+            lambda source: self._intake.take_small(key, sink.getvalue(), source),
+            anonymous=anonymous,
         )
 
-    async def _zip_from_upstream(self, key: FileKey) -> Served:
+    async def _zip_from_upstream(self, key: FileKey, watch: Watch | None) -> Served:
         try:
             sink = Receiver(self._store.temp)
+            watched = watch(sink) if watch is not None else None
+
+            async def accept(source: Source) -> Served:
+                if watched is not None:
+                    watched.finish()
+                return await self._intake.take_zip(key, sink.content(), source)
+
             try:
-                return await self._upstream.fetch_file(
-                    key, sink, lambda source: self._intake.take_zip(key, sink.content(), source)
-                )
+                return await self._upstream.fetch_file(key, watched or sink, accept)
             except BaseException:
                 sink.discard()
                 raise

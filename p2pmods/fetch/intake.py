@@ -70,7 +70,8 @@ class Intake:
         A TempFile is still the caller's when this raises, and used up when it returns.
         """
         try:
-            checked = await trio.to_thread.run_sync(_check_received, key, content, limiter=self._verifiers)
+            stranger = source.kind is SourceKind.PEER
+            checked = await trio.to_thread.run_sync(_check_received, key, content, stranger, limiter=self._verifiers)
         except ZipRefused as error:
             raise self._refused(key, source, error) from error
         except StoreError as error:
@@ -107,15 +108,20 @@ class Intake:
 
     async def _keep(self, checked: CheckedFile, source: Source, content: Content) -> Served:
         key = checked.key
-        statements = await self._proofs.statements(key)
+        is_from_peer = source.kind is SourceKind.PEER
+        statements = await self._proofs.statements(key, is_needed=is_from_peer)
         try:
             verified = admit(checked, source, statements, require_proof=is_toolchain(key.module.path))
         except HashMismatch as error:
-            await trio.to_thread.run_sync(self._contradicted, checked, source, statements, content)
             reason = f"its bytes hash to {error.got}, the checksum database says {error.want}"
+            if is_from_peer:  # nobody signed it: an alarm that any peer can raise would be a weapon
+                self._store.refuse(key, source, reason)
+            else:
+                await trio.to_thread.run_sync(self._contradicted, checked, source, statements, content)
             raise Refused(source.id, reason) from error
         except NeedsProof as error:
-            raise Unavailable(source.id, "a toolchain is served only with its proof; there is none now") from error
+            what = "what a peer gives" if is_from_peer else "a toolchain"
+            raise Unavailable(source.id, f"{what} is served only with its proof; there is none now") from error
         return await self._into_store(verified, content)
 
     async def _into_store(self, verified: VerifiedFile, content: Content) -> Served:
@@ -134,7 +140,7 @@ class Intake:
 
     def _refused(self, key: FileKey, source: Source, error: MalformedData | ZipRefused) -> SourceError:
         self._store.refuse(key, source, str(error))
-        return Unavailable(source.id, str(error))
+        return (Refused if source.kind is SourceKind.PEER else Unavailable)(source.id, str(error))
 
     def _contradicted(
         self, checked: CheckedFile, source: Source, statements: list[Statement], content: Content
@@ -145,10 +151,10 @@ class Intake:
                 self._alarms.contradicted(found, _blob(content))
 
 
-def _check_received(key: FileKey, content: TempFile | bytes) -> CheckedFile:
+def _check_received(key: FileKey, content: TempFile | bytes, from_stranger: bool) -> CheckedFile:
     if isinstance(content, TempFile):
-        return check_zip(key, content.size, content.pread, from_stranger=False)
-    return check_zip(key, len(content), lambda at, length: content[at : at + length], from_stranger=False)
+        return check_zip(key, content.size, content.pread, from_stranger=from_stranger)
+    return check_zip(key, len(content), lambda at, length: content[at : at + length], from_stranger=from_stranger)
 
 
 def _check_external(key: FileKey, path: Path) -> CheckedFile:

@@ -1,8 +1,8 @@
 """`list`, `@latest` and queries such as a branch: fresh for 60 s, and honest about what is not known offline.
 
 Online the upstream's answer is authoritative. When it fails, its last answer may stand in. Offline a list is computed
-from what can be delivered; when the highest version ever seen cannot be, the answer is a failure that names it and
-the newest that can: a shortened list would make `go get x@latest` downgrade and exit 0.
+from what can be delivered, by this node or its neighbours. When the highest version ever seen cannot, the answer is
+a failure that names it and the newest that can: a shorter list would make `go get x@latest` downgrade and exit 0.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Listings:
         *,
         writing: Writing,
         nursery: trio.Nursery,
+        neighbours: Callable[[str], Awaitable[list[str]]],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
@@ -74,6 +75,7 @@ class Listings:
         self._fetcher = fetcher
         self._failures = failures
         self._writing = writing
+        self._neighbours = neighbours
         self._clock = clock
         self._not_found = NotFoundMemory(monotonic)
         self._sharing: Sharing[Listing] = Sharing(nursery, (FetchFailed, StoreError))
@@ -95,7 +97,8 @@ class Listings:
         if known is not None and 0 <= self._clock() - known.source.at < FRESH:
             return Listing(known.body, SourceKind.STORE)
         if only_held:
-            return await self._from_held(path, what, [Unavailable("store", "the request asks only for what is held")])
+            tried: list[SourceError] = [Unavailable("store", "the request asks only for what is held")]
+            return await self._from_held(path, what, tried, others=[])
         if (failure := self._not_found.get((path, what))) is not None:
             raise failure.with_traceback(None)
         return await self._sharing.get((path, what), partial(self._ask, path, what, ask))
@@ -129,16 +132,19 @@ class Listings:
         if known is not None and in_trouble:
             return Listing(known.body, SourceKind.STORE)
         try:
-            return await self._from_held(path, what, tried)
+            others = await self._neighbours(path) if isinstance(tried[-1], Unavailable) else []
+            return await self._from_held(path, what, tried, others=others)
         except FetchFailed as failure:
             self._failures.add(failure)
             if failure.verdict is Verdict.NOT_FOUND:
                 self._not_found.add((path, what), failure)
             raise
 
-    async def _from_held(self, path: str, what: str, tried: list[SourceError]) -> Listing:
+    async def _from_held(self, path: str, what: str, tried: list[SourceError], *, others: list[str]) -> Listing:
+        """From what is held here, and `others`, versions that neighbours can deliver."""
         await self._writing.wait_empty()
-        held = self._holdings.deliverable(path)
+        own = self._holdings.deliverable(path)
+        held = sorted({*own, *others})
         newest = latest_of(held)
         if what not in (_LIST, _LATEST):
             return self._held_query(path, what, held, tried)
@@ -152,7 +158,8 @@ class Listings:
             raise FetchFailed(_name(path, what), Verdict.UNAVAILABLE, tried, hint)
         if what == _LIST:
             return Listing(format_list(held), SourceKind.STORE)
-        served = await self._fetcher.get(FileKey(ModuleVersion(path, newest), FileKind.INFO), only_held=True)
+        info = FileKey(ModuleVersion(path, newest), FileKind.INFO)
+        served = await self._fetcher.get(info, only_held=newest in own)
         assert served.body is not None
         return Listing(served.body, SourceKind.STORE)
 
@@ -166,6 +173,11 @@ class Listings:
             hint = f"{what} was {version} when last asked, which is not held here"
             raise FetchFailed(_name(path, what), Verdict.UNAVAILABLE, tried, hint)
         return Listing(known.body, SourceKind.STORE)
+
+
+async def no_neighbours(path: str) -> list[str]:
+    """What a node in no swarm hears of others' versions of a module."""
+    return []
 
 
 def _name(path: str, what: str) -> str:

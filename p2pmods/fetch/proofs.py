@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from p2pmods.trust.files import VerifiedFile
 
 ANSWER_WAIT: Final = 0.25  # seconds that an answer waits at most for the proof of its bytes
-TOOLCHAIN_WAIT: Final = 60.0  # seconds: a toolchain is never served without its proof
+NEEDED_WAIT: Final = 60.0  # seconds: toolchains and what peers gave are never served without their proof
 AT_ONCE: Final = 16  # proofs under way from the queue
 BATCH: Final = 256  # module versions taken from the queue at once
 PAUSE: Final = 30.0  # seconds until the queue is looked at again when nothing wakes it
@@ -81,17 +81,18 @@ class Proofs:
         """Begin, or join, the search for this module version's record; what is held is settled when it is found."""
         return self._sharing.start(module, partial(self._prove, module))
 
-    async def statements(self, key: FileKey) -> list[Statement]:
+    async def statements(self, key: FileKey, *, is_needed: bool = False) -> list[Statement]:
         """What the database says about `key`, as far as it can be known within the time an answer may wait.
 
         In a storm an answer waits for nothing that go checks for itself: the queue gets the proof right after.
+        `is_needed`: without it the bytes are worth nothing, as those of toolchains always are.
         """
         if not self.is_wanted(key):
             return []
         proof = self._checksums.held_proof(key.module)
-        urgent = is_toolchain(key.module.path)
+        urgent = is_needed or is_toolchain(key.module.path)
         if proof is None and (urgent or not self._storm.is_on(now=trio.current_time())):
-            with trio.move_on_after(TOOLCHAIN_WAIT if urgent else ANSWER_WAIT):
+            with trio.move_on_after(NEEDED_WAIT if urgent else ANSWER_WAIT):
                 try:
                     proof = await self.start(key.module).wait()
                 except _EXPECTED as error:

@@ -44,6 +44,14 @@ class Receiver:
         else:
             self._temp.restart()
 
+    def read_memory(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`, of what is in memory."""
+        return self._memory.getvalue()[offset : offset + length]
+
+    def open(self) -> int | None:
+        """A new descriptor of the file that was begun, None while all is in memory. Raises StoreError."""
+        return None if self._temp is None else self._temp.open()
+
     def content(self) -> TempFile | bytes:
         """What was received; a file is this object's still, to be discarded or committed."""
         return self._memory.getvalue() if self._temp is None else self._temp

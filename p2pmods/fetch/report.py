@@ -25,6 +25,7 @@ def status_report(held: StoreStatistics, unproven: int | None) -> dict[str, Any]
         "given": _traffic(held.given),
         "upstream": {"state": "offline"},
         "peers": [],
+        "mesh": {"state": "off", "problem": "no node runs"},
         "failures": [],
         "alarms": [alarm_json(alarm) for alarm in held.alarms if not alarm.acknowledged],
         "trouble": held.trouble,

@@ -17,8 +17,6 @@ from p2pmods.api.control import ControlApi
 from p2pmods.api.download import Download
 from p2pmods.api.metrics import Metrics
 from p2pmods.api.sessions import Tokens
-from p2pmods.config.setup_record import read_setup_record
-from p2pmods.errors import UserError
 from p2pmods.fetch.alarms import Alarms, Receivers
 from p2pmods.fetch.checksum_database import DatabaseChecksums
 from p2pmods.fetch.checksums import NoChecksums
@@ -27,33 +25,32 @@ from p2pmods.fetch.failures import Failures
 from p2pmods.fetch.fetcher import Fetcher
 from p2pmods.fetch.holdings import Holdings
 from p2pmods.fetch.intake import Intake
-from p2pmods.fetch.listings import Listings
+from p2pmods.fetch.listings import Listings, no_neighbours
 from p2pmods.fetch.proofs import Proofs
 from p2pmods.fetch.storm import Storm
 from p2pmods.fetch.upkeep import Upkeep
 from p2pmods.fetch.writing import Writing
-from p2pmods.goenv import find_go
 from p2pmods.httpd.guard import allowed_hosts
 from p2pmods.httpd.listening import listen, url_of
 from p2pmods.httpd.server import Server
 from p2pmods.identity.key import node_id
+from p2pmods.node.meshing import Meshing
 from p2pmods.node.nodefile import NodeFile, remove_node_file, write_node_file
+from p2pmods.node.parts import setup_token, version_control
 from p2pmods.node.supervision import supervised
 from p2pmods.store.identity_file import load_or_create
 from p2pmods.store.modcache import ModuleCache
 from p2pmods.upstream.offline import OfflineState
 from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.route import Upstream
-from p2pmods.upstream.vcs import VersionControl
-from p2pmods.upstream.vcs_hosts import HostRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from p2pmods.config import Config
     from p2pmods.fetch.checksums import Checksums
     from p2pmods.httpd.message import Request
+    from p2pmods.mesh.mesh import Mesh
     from p2pmods.store.store import Store
 
 log = structlog.get_logger()
@@ -63,7 +60,7 @@ STOPPING: Final = 10.0  # seconds for what was answered to reach the disk
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node that runs. `url` is what GOPROXY is set to."""
+    """A node that runs. `url` is what GOPROXY is set to; `mesh` is None in no swarm."""
 
     config: Config
     node_id: str
@@ -73,6 +70,7 @@ class Node:
     checksums: Checksums
     proofs: Proofs
     duties: Duties
+    mesh: Mesh | None
 
 
 class Assembly:
@@ -83,18 +81,20 @@ class Assembly:
         self._store = store
         self._started = time.monotonic()
         self._secret = secrets.token_urlsafe(32)
-        self._node_id = node_id(load_or_create(config.data, secrets.token_bytes(32)))
+        self._key = load_or_create(config.data, secrets.token_bytes(32))
+        self._node_id = node_id(self._key)
         self._url = ""
         self._background = background
         offline = OfflineState(forced=config.offline)
         self._client = ProxyClient(offline, environ=environ)
-        self._vcs = _version_control(config, offline, environ)
+        self._vcs = version_control(config, offline, environ)
         self._upstream = Upstream(
             config.upstream, no_proxy=config.no_proxy, client=self._client, vcs=self._vcs, offline=offline
         )
         self._failures = Failures(time.time)
         self._receivers = Receivers(time.time)
         self._alarms = Alarms(store, self._receivers)
+        self._meshing = Meshing(config, store, environ)
         self._checksums = self._build_checksums()
         storm = Storm()
         self._proofs = Proofs(
@@ -118,6 +118,7 @@ class Assembly:
             upstream=self._upstream,
             failures=self._failures,
             writing=self._writing,
+            neighbours=self._meshing.neighbours,
             about=self._about,
             is_scanned=lambda: self._upkeep.is_scanned,
         )
@@ -139,6 +140,8 @@ class Assembly:
             gopath=config.gopath,
             module_cache=config.module_cache,
             on_alarm=lambda alarm: self._alarms.database_contradicted_itself(setting.name, alarm),
+            peers=self._meshing.peers,
+            may_name=lambda path: not config.is_private(path),
         )
 
     async def serve(self, task_status: trio.TaskStatus[Node]) -> None:
@@ -148,7 +151,7 @@ class Assembly:
         self._url = url_of(listeners[0])
         port = listeners[0].getsockname()[1]
         tokens = Tokens(
-            setup=partial(_setup_token, config.data),
+            setup=partial(setup_token, config.data),
             api=config.api_token,
             monotonic=time.monotonic,
         )
@@ -159,6 +162,7 @@ class Assembly:
         if self._vcs is not None:
             await self._background.start(supervised, "version control", self._vcs.run)
         await self._background.start(supervised, "checksum database", self._checksums.run)
+        await self._background.start(self._meshing.run)
         node = Node(
             config,
             self._node_id,
@@ -168,11 +172,13 @@ class Assembly:
             self._checksums,
             self._proofs,
             self._duties,
+            self._meshing.mesh,
         )
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(server.run, listeners)
-                write_node_file(config.data, NodeFile(self._url, self._node_id, self._secret))
+                facts = NodeFile(self._url, self._meshing.address, self._node_id, self._secret)
+                write_node_file(config.data, facts)
                 task_status.started(node)
         finally:
             remove_node_file(config.data)
@@ -182,6 +188,16 @@ class Assembly:
 
     def _build_server(self, tokens: Tokens, hosts: frozenset[str]) -> Server:
         intake = Intake(self._store, self._proofs, self._alarms, self._writing)
+        peering = self._meshing.build(
+            self._key,
+            lambda: fetcher,
+            intake=intake,
+            checksums=self._checksums,
+            proofs=self._proofs,
+            holdings=self._holdings,
+            upstream=self._upstream,
+            nursery=self._background,
+        )
         fetcher = Fetcher(
             self._store,
             self._module_cache,
@@ -192,6 +208,7 @@ class Assembly:
             failures=self._failures,
             writing=self._writing,
             nursery=self._background,
+            peering=peering,
             clock=time.time,
             monotonic=time.monotonic,
         )
@@ -203,6 +220,7 @@ class Assembly:
             self._failures,
             writing=self._writing,
             nursery=self._background,
+            neighbours=peering.versions if peering is not None else no_neighbours,
             clock=time.time,
             monotonic=time.monotonic,
         )
@@ -236,6 +254,7 @@ class Assembly:
             self._upstream.statistics,
             self._checksums.statistics,
             self._duties.unproven,
+            self._meshing.neighbours.peers,
         )
         return server
 
@@ -243,35 +262,9 @@ class Assembly:
         return {
             "node_id": self._node_id,
             "api": self._url,
-            "peer": None,
+            "peer": self._meshing.address,
             "uptime_s": round(time.monotonic() - self._started, 3),
         }
-
-
-def _setup_token(data: Path) -> str | None:
-    """Read anew each time: `setup --strict` may come while the node runs."""
-    try:
-        record = read_setup_record(data)
-    except UserError:
-        return None
-    return record.token if record else None
-
-
-def _version_control(config: Config, offline: OfflineState, environ: Mapping[str, str]) -> VersionControl | None:
-    """None without a go command, or when no path of the settings leads to version control."""
-    if not config.no_proxy and all(step.kind != "direct" for step in config.upstream):
-        return None
-    go = find_go(environ)
-    if go is None:
-        return None
-    return VersionControl(
-        go,
-        config.data / "tmp" / "vcs",
-        offline=offline,
-        hosts=HostRule(config.private, environ=environ),
-        vcs_credentials=config.vcs_credentials,
-        environ=environ,
-    )
 
 
 def _log_error(request: Request | None, error: BaseException) -> None:

@@ -16,9 +16,10 @@ NODE_FILE: Final = "node.json"
 
 @dataclass(frozen=True, slots=True)
 class NodeFile:
-    """What the file says beside this process's id; there is no address for peers yet."""
+    """What the file says beside this process's id; `peer` is `host:port`, None for a node in no swarm."""
 
     api: str
+    peer: str | None
     node_id: str
     token: str
 
@@ -29,7 +30,7 @@ def write_node_file(data: Path, facts: NodeFile) -> None:
     temporary = path.with_suffix(f".{os.getpid()}")
     with suppress(FileNotFoundError):
         temporary.unlink()
-    table = {"pid": os.getpid(), "api": facts.api, "peer": None, "node_id": facts.node_id, "token": facts.token}
+    table = {"pid": os.getpid(), "api": facts.api, "peer": facts.peer, "node_id": facts.node_id, "token": facts.token}
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(table, file)

@@ -70,10 +70,19 @@ class FromModuleCache:
     directory: str
 
 
-Evidence = SumdbProof | Pin | FromUpstream | FromModuleCache
+@dataclass(frozen=True, slots=True)
+class FromPeer:
+    """Version and Time of an `.info`, which no proof covers, as the node `peer` gave them. Of nothing else."""
+
+    kind: ClassVar[str] = "peer"
+    proven: ClassVar[bool] = False
+    peer: str
+
+
+Evidence = SumdbProof | Pin | FromUpstream | FromModuleCache | FromPeer
 
 _CLASSES: Final[dict[str, type[Evidence]]] = {
-    cls.kind: cls for cls in (SumdbProof, Pin, FromUpstream, FromModuleCache)
+    cls.kind: cls for cls in (SumdbProof, Pin, FromUpstream, FromModuleCache, FromPeer)
 }
 
 

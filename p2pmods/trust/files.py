@@ -16,7 +16,15 @@ from p2pmods.gomod.inflate import EXACT, FAST
 from p2pmods.gomod.info import Info, parse_info
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.gomod.zipcheck import MAX_GO_MOD, check_module_zip
-from p2pmods.trust.evidence import Evidence, FromModuleCache, FromUpstream, Source, SourceKind, is_proven
+from p2pmods.trust.evidence import (
+    Evidence,
+    FromModuleCache,
+    FromPeer,
+    FromUpstream,
+    Source,
+    SourceKind,
+    is_proven,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,8 +119,8 @@ def admit(
     """Decide whether these bytes may be kept and served to the local go command.
 
     Every statement must agree, in order of authority: HashMismatch names the first that does not. Without any
-    statement only bytes from an upstream, version control or the user's own module cache pass, and not when
-    `require_proof` (toolchains) is set: NeedsProof.
+    statement only bytes from an upstream, version control or the user's own module cache pass, and an `.info` from
+    anywhere; and not when `require_proof` (toolchains) is set: NeedsProof.
     """
     for statement in statements:
         if checked.h1 is not None and statement.h1 != checked.h1:
@@ -122,6 +130,8 @@ def admit(
         evidence.append(FromUpstream(source.id))
     elif source.kind is SourceKind.MODULE_CACHE:
         evidence.append(FromModuleCache(source.id))
+    elif source.kind is SourceKind.PEER and checked.key.kind is FileKind.INFO:
+        evidence.append(FromPeer(source.id))
     elif not evidence:
         raise NeedsProof(str(checked.key))
     if require_proof and checked.key.kind is not FileKind.INFO and not is_proven(tuple(evidence)):

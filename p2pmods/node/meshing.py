@@ -1,0 +1,162 @@
+"""A node's part in the mesh, built from its settings, and what the mesh is told of the rest of the node."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from p2pmods.directory.ability import (
+    DATABASE,
+    FAILING,
+    NO_UPSTREAM,
+    ORIGIN,
+    PROXY,
+    UPLOADS,
+    Ability,
+)
+from p2pmods.fetch.checksum_peers import NoPeers
+from p2pmods.fetch.neighbours import Neighbours
+from p2pmods.fetch.peering import Peering
+from p2pmods.fetch.shelf import Shelf
+from p2pmods.identity.swarm import PUBLIC, Swarm
+from p2pmods.mesh.mesh import Mesh
+from p2pmods.mesh.outlook import MeshSettings, Outlook
+from p2pmods.mesh.policy import SharingPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from p2pmods.config import Config
+    from p2pmods.errors import PeerError
+    from p2pmods.fetch.checksum_peers import PeerChecksumSource
+    from p2pmods.fetch.checksums import Checksums
+    from p2pmods.fetch.fetcher import Fetcher
+    from p2pmods.fetch.holdings import Holdings
+    from p2pmods.fetch.intake import Intake
+    from p2pmods.fetch.proofs import Proofs
+    from p2pmods.gomod.module import ModuleVersion
+    from p2pmods.store.store import Store
+    from p2pmods.upstream.route import Upstream
+    from p2pmods.wire.proofs import Question
+
+BEGAN: Final = time.monotonic()  # about when the process did
+
+
+def why_no_mesh(config: Config) -> str | None:
+    """Why this node is in no swarm; None when it is in one."""
+    if not config.mesh:
+        return "switched off"
+    if config.sumdb is None:
+        return "without a checksum database nothing that peers give could be proven"
+    if config.swarm.secret is None and not config.sumdb.is_public:
+        return "the public swarm has the public checksum database, and this node has another: set a swarm of your own"
+    return None
+
+
+def swarm_of(config: Config) -> Swarm:
+    """The one of the settings."""
+    setting = config.swarm
+    return PUBLIC if setting.secret is None else Swarm(setting.name, setting.secret)
+
+
+class Meshing:
+    """What a node has of the mesh: `mesh` is None in no swarm, and `problem` says why."""
+
+    def __init__(self, config: Config, store: Store, environ: Mapping[str, str]) -> None:
+        self.problem = why_no_mesh(config)
+        self.mesh: Mesh | None = None
+        self.peers = LatePeers()
+        self.neighbours = Neighbours(lambda: self.mesh, self.problem)
+        self._config = config
+        self._store = store
+        self._environ = environ
+
+    def build(
+        self,
+        key: Ed25519PrivateKey,
+        fetcher: Callable[[], Fetcher],
+        *,
+        intake: Intake,
+        checksums: Checksums,
+        proofs: Proofs,
+        holdings: Holdings,
+        upstream: Upstream,
+        nursery: trio.Nursery,
+    ) -> Peering | None:
+        """Make the mesh and what the fetcher asks of it. Raises CannotListenForPeers."""
+        config = self._config
+        if self.problem is not None or config.sumdb is None:
+            return None
+        policy = SharingPolicy(config.sumdb.name, config.is_private, is_public=config.swarm.secret is None)
+        outlook = Outlook(
+            shelf=Shelf(self._store, checksums, proofs, policy, holdings, fetcher),
+            ability=lambda: _ability(config, policy, checksums, upstream),
+            tree=checksums.stand,
+            reply=checksums.reply,
+            note_head=checksums.note_peer_head,
+            on_given=lambda _peer, _key, size: self._store.count_given(size),
+            on_network_change=upstream.network_changed,
+        )
+        self.mesh = Mesh(swarm_of(config), key, self._store, policy, self._settings(), outlook)
+        self.peers.use(self.mesh)
+        return Peering(self.mesh, self._store, intake, checksums, proofs, nursery=nursery, clock=time.time)
+
+    def _settings(self) -> MeshSettings:
+        config, is_ci = self._config, bool(self._environ.get("CI"))
+        return MeshSettings(
+            data=config.data,
+            listen=config.peer_listen,
+            peers=config.peers,
+            mdns=config.mdns and not is_ci,
+            may_meet=not is_ci,
+            started=trio.current_time() - (time.monotonic() - BEGAN),
+        )
+
+    @property
+    def address(self) -> str | None:
+        """Where peers find this node."""
+        return self.mesh.address if self.mesh is not None else None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled; at once where there is no mesh."""
+        if self.mesh is None:
+            task_status.started()
+        else:
+            await self.mesh.run(task_status=task_status)
+
+
+def _ability(config: Config, policy: SharingPolicy, checksums: Checksums, upstream: Upstream) -> Ability:
+    """What this node could do for others now."""
+    statistics = upstream.statistics()
+    steps = {step.kind for step in config.upstream}
+    kind = NO_UPSTREAM
+    if statistics.state != "off" and not config.offline:
+        kind = PROXY if "url" in steps else ORIGIN
+    flags = DATABASE if checksums.statistics().state in ("ok", "unreached") else 0
+    flags |= 0 if policy.paused else UPLOADS
+    flags |= FAILING if statistics.state == "offline" else 0
+    success = statistics.last_success
+    return Ability(kind, flags, None if success is None else max(0, int(time.time() - success)))
+
+
+class LatePeers:
+    """The checksum database's client is made before the mesh is: until then, and without one, nobody is asked."""
+
+    def __init__(self) -> None:
+        self._peers: PeerChecksumSource = NoPeers()
+
+    def use(self, mesh: Mesh) -> None:
+        self._peers = mesh.checksums
+
+    async def candidates(self, module: ModuleVersion | None) -> Sequence[str]:
+        return await self._peers.candidates(module)
+
+    async def ask(self, node_id: str, question: Question) -> object:
+        return await self._peers.ask(node_id, question)
+
+    def blame(self, error: PeerError) -> None:
+        self._peers.blame(error)
