@@ -79,6 +79,9 @@ class ControlApi:
             ("POST", "rm"): self._remove,
             ("POST", "allow"): self._allow,
             ("POST", "check"): self._check,
+            ("GET", "peers"): self._peers,
+            ("GET", "offered"): self._offered,
+            ("POST", "pause"): self._pause,
             ("POST", "sessions"): self._open_session,
             ("GET", "sessions"): self._session,
             ("DELETE", "sessions"): self._close_session,
@@ -115,6 +118,18 @@ class ControlApi:
         if not isinstance(keys, list) or len(keys) > MAX_MODULES or not isinstance(toolchain, str | None):
             raise BadRequest("check needs keys, a list of [path, version, kind], and a toolchain or null")
         return _json(await self._duties.check(keys, toolchain))
+
+    async def _peers(self, _request: Request, _rest: str) -> Response:
+        return _json(self._duties.neighbours.peers())
+
+    async def _offered(self, _request: Request, _rest: str) -> Response:
+        return _json(self._duties.neighbours.offered())
+
+    async def _pause(self, request: Request, _rest: str) -> Response:
+        paused = _body(request).get("paused")
+        if not isinstance(paused, bool):
+            raise BadRequest("pause needs paused, true or false")
+        return _json(self._duties.neighbours.pause(paused))
 
     async def _open_session(self, request: Request, _rest: str) -> Response:
         body = _body(request)

@@ -97,6 +97,38 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def peers(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Who else is in the mesh, and what went to and fro."""
+    from p2pmods.cli.meshcmds import peers
+
+    peers(data, as_json=as_json)
+
+
+@app.command()
+def offered(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """What others can get from the running node."""
+    from p2pmods.cli.meshcmds import offered
+
+    offered(data, as_json=as_json)
+
+
+@app.command()
+def pause(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Give and offer nothing for now; this node goes on asking."""
+    from p2pmods.cli.meshcmds import pause
+
+    pause(data, paused=True, as_json=as_json)
+
+
+@app.command()
+def resume(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Give and offer again."""
+    from p2pmods.cli.meshcmds import pause
+
+    pause(data, paused=False, as_json=as_json)
+
+
+@app.command()
 def why(module: Module, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Where a module's bytes came from, and what proves them."""
     from p2pmods.cli.whycmd import why

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from p2pmods.cli.client import find_node
 from p2pmods.cli.context import data_directory, load
 from p2pmods.cli.gofiles import find_go_files
+from p2pmods.cli.meshtext import short
 from p2pmods.cli.needs import Needs, needs_of
 from p2pmods.cli.output import plural, say, say_json
 from p2pmods.errors import UserError, printable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 WOULD_BUILD: Final = 0
 WOULD_NOT: Final = 1
 MAX_SHOWN: Final = 20  # missing files on a terminal; --json has all
+MAX_HOLDERS: Final = 3  # nodes named for each
 
 
 def check(directory: Path, data: Path | None, *, as_json: bool) -> int:
@@ -31,37 +33,37 @@ def check(directory: Path, data: Path | None, *, as_json: bool) -> int:
     if files is None:
         raise UserError(f"there is no go.mod or go.sum in {directory.absolute()} or above it")
     needs = needs_of(files, os.environ)
-    states = _states(data_directory(data), needs)
+    states, holders = _states(data_directory(data), needs)
     builds = not states["peer"] and not states["nowhere"]
     if as_json:
         toolchain = None if needs.toolchain is None else {"name": needs.toolchain, "file": str(needs.toolchain_file)}
-        say_json(
-            {"root": str(files.root), "needed": len(needs.all), **states, "toolchain": toolchain, "builds": builds}
-        )
+        facts = {"holders": holders, "toolchain": toolchain, "builds": builds}
+        say_json({"root": str(files.root), "needed": len(needs.all), **states, **facts})
     else:
-        for line in human(needs, states):
+        for line in human(needs, states, holders):
             say(line)
     return WOULD_BUILD if builds else WOULD_NOT
 
 
-def _states(data: Path, needs: Needs) -> dict[str, list[str]]:
-    """`here`, `peer` and `nowhere`: the needed files' names, in the order of the go.sum."""
+def _states(data: Path, needs: Needs) -> tuple[dict[str, list[str]], dict[str, list[str]] | None]:
+    """`here`, `peer`, `nowhere`: the needed files' names, in the order of the go.sum; and who holds what peers have.
+
+    The latter is None when no node runs that could ask.
+    """
     node = find_node(data)
     if node is None:
         here = _here_on_disk(data, needs.all)
         names = [str(key) for key in needs.all]
-        return {
-            "here": [name for name in names if name in here],
-            "peer": [],
-            "nowhere": [name for name in names if name not in here],
-        }
+        nowhere = [name for name in names if name not in here]
+        return {"here": [name for name in names if name in here], "peer": [], "nowhere": nowhere}, None
     keys = [[key.module.path, key.module.version, key.kind.value] for key in needs.all]
     answer = node.post("check", {"keys": keys, "toolchain": needs.toolchain})
-    return {state: [_name(item) for item in answer[state]] for state in ("here", "peer", "nowhere")}
+    states = {state: [_name(item) for item in answer[state]] for state in ("here", "peer", "nowhere")}
+    return states, {_name(item): item[3] for item in answer["peer"]}
 
 
 def _name(item: Any) -> str:
-    path, version, kind = item
+    path, version, kind = item[:3]
     return f"{path}@{version}.{kind}"
 
 
@@ -81,22 +83,31 @@ def _here_on_disk(data: Path, keys: Iterable[FileKey]) -> set[str]:
         return {str(key) for key in keys if is_here(holdings, [key.module.path, key.module.version, key.kind.value])}
 
 
-def human(needs: Needs, states: dict[str, list[str]]) -> list[str]:
-    """The verdict first, then the figures, then what is missing."""
-    counts = [f"{len(states['here']):,} here"]
-    counts += [f"{len(states['peer']):,} only on a peer"] if states["peer"] else []
-    counts += [f"{len(states['nowhere']):,} nowhere"] if states["nowhere"] else []
+def human(needs: Needs, states: dict[str, list[str]], holders: dict[str, list[str]] | None) -> list[str]:
+    """The verdict first, then the figures, then what is missing, and who holds it."""
     zips = sum(key.kind.value == "zip" for key in needs.files)
     mods = len(needs.files) - zips
     what = f"{plural(zips, 'zip')} and {plural(mods, 'go.mod')} of go.sum"
     toolchain = f", and {needs.toolchain}" if needs.toolchain else ""
     if not states["peer"] and not states["nowhere"]:
         return [f"this would build with everything outside gone: {what}{toolchain}, all here"]
+    counts = [f"{len(states['here']):,} here"]
+    counts += [f"{len(states['peer']):,} only on a peer"] if states["peer"] else []
+    counts += [f"{len(states['nowhere']):,} nowhere"] if states["nowhere"] else []
     lines = [f"this would NOT build with everything outside gone: of {what}{toolchain}: {', '.join(counts)}"]
     for state, title in (("peer", "only on a peer"), ("nowhere", "nowhere")):
         names = states[state]
-        lines += [f"  {title}  {printable(name, 500)}" for name in names[:MAX_SHOWN]]
+        lines += [f"  {title}  {_held(name, holders)}" for name in names[:MAX_SHOWN]]
         lines += (
             [f"  {title}  … and {len(names) - MAX_SHOWN:,} more (--json has all)"] if len(names) > MAX_SHOWN else []
         )
+    if holders is None:
+        lines.append("no node runs, so no peer was asked: p2pmods up starts one")
     return [*lines, "p2pmods get . fetches what is missing"]
+
+
+def _held(name: str, holders: dict[str, list[str]] | None) -> str:
+    nodes = (holders or {}).get(name, [])
+    more = f" and {len(nodes) - MAX_HOLDERS} more" if len(nodes) > MAX_HOLDERS else ""
+    who = f"  held by {', '.join(map(short, nodes[:MAX_HOLDERS]))}{more}" if nodes else ""
+    return f"{printable(name, 500)}{who}"

@@ -22,6 +22,7 @@ import p2pmods
 from p2pmods.cli.client import RunningNode, find_node, read_node_file
 from p2pmods.cli.context import data_directory_of_flags
 from p2pmods.cli.output import note
+from p2pmods.config.settings import BY_KEY
 from p2pmods.errors import UserError, printable
 
 if TYPE_CHECKING:
@@ -120,14 +121,17 @@ def _start(data: Path, flags: Mapping[str, object], complaints: IO[bytes]) -> su
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,
-        env=_environment(),
+        env=_environment(flags),
         start_new_session=os.name != "nt",  # the terminal's Ctrl-C is for the command, not for its node
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
 
 
 def node_command(data: Path, flags: Mapping[str, object]) -> list[str]:
-    """`p2pmods up` with the same settings, on a free port. `-P`: nothing in the current directory is imported."""
+    """`p2pmods up` with the same settings, on a free port. `-P`: nothing in the current directory is imported.
+
+    Secrets are left out: see `_environment`.
+    """
     command = [sys.executable, "-P", "-m", "p2pmods", "up", "--with-parent", "--data", str(data)]
     given = {"listen": "127.0.0.1:0", **{key: value for key, value in flags.items() if value is not None}}
     for key, value in given.items():
@@ -136,16 +140,18 @@ def node_command(data: Path, flags: Mapping[str, object]) -> list[str]:
             command.append(f"--{name}" if value else f"--no-{name}")
         elif isinstance(value, list):
             command += [part for item in value for part in ("--peer", str(item))]
-        elif key != "data":
+        elif key != "data" and not BY_KEY[key].secret:
             command += [f"--{name}", str(value)]
     return command
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment, with the place this package was found in first on the module path."""
+def _environment(flags: Mapping[str, object]) -> dict[str, str]:
+    """This process's environment, with the place this package was found in first on the module path, and with the
+    secrets among the flags, which a list of processes would show."""
     root = str(Path(p2pmods.__file__).parents[1])
     inherited = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{inherited}" if inherited else root}
+    secret = {BY_KEY[key].variable: str(value) for key, value in flags.items() if value and BY_KEY[key].secret}
+    return {**os.environ, **secret, "PYTHONPATH": f"{root}{os.pathsep}{inherited}" if inherited else root}
 
 
 def _wait_ready(data: Path, process: subprocess.Popen[bytes]) -> RunningNode | None:

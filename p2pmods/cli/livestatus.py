@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from p2pmods.cli.meshtext import living
 from p2pmods.cli.output import plural, size
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def status_line(status: dict[str, Any]) -> str:
         f"served {size(served)}, {size(outside)} of it from outside",
         f"upstream {status['upstream']['state']}",
     ]
+    if status["mesh"]["state"] != "off":
+        parts.append(plural(len(living(status["peers"])), "peer"))
+    if status["mesh"]["state"] == "paused":
+        parts.append("giving is paused")
     if held["unproven"]:
         parts.append(f"{held['unproven']:,} not proven yet")
     if status["alarms"]:

@@ -19,7 +19,7 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-# Parameter name (the setting's key) → its annotation, in the order of --help. Hidden: what only the mesh will use.
+# Parameter name (the setting's key) → its annotation, in the order of --help.
 _SETTINGS: dict[str, Any] = {
     "data": DataOption,
     "listen": Annotated[str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where the Go API listens.")],
@@ -36,18 +36,24 @@ _SETTINGS: dict[str, Any] = {
     "module_cache": Annotated[
         str | None, typer.Option("--module-cache", metavar="DIR", help="GOMODCACHE to use, or off.")
     ],
-    "mesh": Annotated[bool | None, typer.Option("--mesh/--no-mesh", help="Share with other nodes.", hidden=True)],
+    "mesh": Annotated[
+        bool | None, typer.Option("--mesh/--no-mesh", help="Share with other nodes, or serve this machine alone.")
+    ],
     "peer_listen": Annotated[
-        str | None, typer.Option("--peer-listen", metavar="HOST:PORT", help="Where peers connect.", hidden=True)
+        str | None,
+        typer.Option("--peer-listen", metavar="HOST:PORT", help="Where peers connect, TCP and UDP; :PORT for all."),
     ],
     "peers": Annotated[
-        list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="A node to try (many).", hidden=True)
+        list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="A node to try (may be given many times).")
     ],
-    "mdns": Annotated[
-        bool | None, typer.Option("--mdns/--no-mdns", help="Find nodes on the local network.", hidden=True)
-    ],
+    "mdns": Annotated[bool | None, typer.Option("--mdns/--no-mdns", help="Find nodes on the local network.")],
     "swarm": Annotated[
-        str | None, typer.Option("--swarm", metavar="NAME:SECRET", help="A swarm other than public.", hidden=True)
+        str | None,
+        typer.Option(
+            "--swarm",
+            metavar="NAME:SECRET",
+            help="Another swarm than public. Other users see a flag in the list of processes: use P2PMODS_SWARM.",
+        ),
     ],
 }
 

@@ -20,7 +20,7 @@ from p2pmods.cli.gosetup import (
 from p2pmods.cli.output import note, say, say_json
 from p2pmods.config.ownself import OwnAddresses
 from p2pmods.config.setup_record import delete_setup_record, read_setup_record, write_setup_record
-from p2pmods.errors import UsageError, UserError
+from p2pmods.errors import UsageError, UserError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +46,22 @@ def setup(flags: Mapping[str, object], *, strict: bool) -> None:
         if wanted.token and find_node(config.data):
             note("p2pmods: start the running node again, so that it learns this path")
     say(f"to undo      p2pmods setup --undo   or, without p2pmods:  {shown_command(wanted.before)}")
+    for line in sharing_lines(config):
+        say(line)
+
+
+def sharing_lines(config: Config) -> list[str]:
+    """What the node asks other nodes for, and what it offers them; or why it does neither."""
+    from p2pmods.node.meshing import why_no_mesh
+
+    problem = why_no_mesh(config)
+    if problem is not None or config.sumdb is None:
+        return [f"peers        none: {problem}"]
+    private = f": {printable(str(config.private))}" if str(config.private) else ", and there is none"
+    return [
+        f"asked        of peers: whatever no private pattern matches{private}",
+        f"offered      to peers: only what {config.sumdb.name} proves   (mesh = false turns both off)",
+    ]
 
 
 def _write_and_check(setting: GoProxySetting, wanted: SetupRecord) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2pmods.cli.client import find_node
 from p2pmods.cli.context import data_directory, load
+from p2pmods.cli.meshtext import mesh_rows
 from p2pmods.cli.output import ago, duration, plural, say, say_json, size, table
 from p2pmods.errors import UserError, printable
 
@@ -74,9 +75,10 @@ def human(report: dict[str, Any], data: Path) -> list[str]:
         ("held", f"{plural(held['modules'], 'module')}, {plural(held['files'], 'file')}, {size(held['bytes'])}"),
         ("unproven", _unproven_text(held["unproven"])),
         *_traffic(report["traffic"]),
-        ("given", f"{plural(given['files'], 'file')}, {size(given['bytes'])}"),
+        ("given", f"{plural(given['files'], 'file')}, {size(given['bytes'])} to peers"),
     ]
     if report["api"]:
+        rows += mesh_rows(report)
         rows.append(("upstream", report["upstream"]["state"]))
         rows.append(("checksums", _sumdb(report.get("sumdb", {}))))
     if report.get("trouble"):

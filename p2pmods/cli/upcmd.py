@@ -16,8 +16,10 @@ from p2pmods.cli.context import load
 from p2pmods.cli.lease import BUSY, READY, is_leased
 from p2pmods.cli.livestatus import show_live
 from p2pmods.cli.main import leaves
+from p2pmods.cli.meshtext import SHARED
 from p2pmods.cli.output import plural, say, size, table
 from p2pmods.cli.portholder import who_listens
+from p2pmods.config.settings import LOG_VARIABLE
 from p2pmods.errors import StoreInUse, UserError, printable
 from p2pmods.httpd.listening import CannotListen
 from p2pmods.logs import configure_logs
@@ -29,13 +31,15 @@ if TYPE_CHECKING:
     from p2pmods.config import Config
     from p2pmods.node import Node
 
+MAX_NAMED: Final = 4  # peers of the settings that are shown
+WHO: Final = {True: "nothing: strangers may be among them", False: "its secret"}
 LEASE_POLL: Final = 0.5  # seconds between two looks at who still uses a node whose starter has ended
 
 
 def up(flags: Mapping[str, object], *, with_parent: bool) -> int:
     """Run a node; returns 0 after SIGTERM, Ctrl-C, or (`with_parent`) when the command that started it is done."""
     config = load(flags)
-    configure_logs()
+    configure_logs(verbose=os.environ.get(LOG_VARIABLE) == "debug")
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         trio.run(_main, config, with_parent)
@@ -135,12 +139,28 @@ def introduction(node: Node) -> list[str]:
         ("module cache", cache),
         ("upstream", _upstream(config)),
         ("checksums", sumdb),
-        ("shares", "nothing with other machines: this node serves this machine alone"),
+        *_mesh(node),
         ("private", printable(str(config.private)) or "no patterns"),
         ("try", "p2pmods run -- go build ./..."),
         ("always", "p2pmods setup    (puts this node in front of go's GOPROXY; --undo takes it away)"),
     ]
     return table(rows)
+
+
+def _mesh(node: Node) -> list[tuple[str, str]]:
+    config, status = node.config, node.duties.status()
+    mesh = status["mesh"]
+    if mesh["state"] == "off":
+        return [("mesh", f"off ({mesh['problem']}): this node serves this machine alone")]
+    found = "by mDNS on this network" if mesh["mdns"] else "not by mDNS, which is off"
+    named = f"; tried first: {', '.join(map(str, config.peers[:MAX_NAMED]))}" if config.peers else ""
+    return [
+        ("swarm", f"{config.swarm.name}, whose members need {WHO[config.swarm.secret is None]}"),
+        ("found at", f"{status['peer']} (TCP and UDP), and {found}{named}"),
+        ("shares", SHARED[0]),
+        ("", SHARED[1]),
+        ("peers", "p2pmods peers    (who is there; p2pmods pause: give nothing for now)"),
+    ]
 
 
 def _upstream(config: Config) -> str:

@@ -70,9 +70,9 @@ def _file_rows(file: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("from", _source(file["source"])), ("sha256", printable(file["sha256"]) or "not read yet")]
     if file["h1"]:
         rows.append(("hash", printable(file["h1"])))
-    if file["name"] == "info":
-        return rows  # no hash covers an .info: there is nothing that could prove it
     evidence = [_evidence(item) for item in file["evidence"]]
+    if file["name"] == "info":  # no hash covers an .info: there is nothing that could prove it
+        return rows + [("evidence", item) for item in evidence]
     return rows + [("proof" if item.startswith("proven") else "evidence", item) for item in evidence or ["none"]]
 
 
@@ -84,6 +84,8 @@ def _evidence(item: dict[str, Any]) -> str:
             return f"listed in {printable(item['origin'])}"
         case "upstream":
             return f"came straight from {printable(item['upstream'])}"
+        case "peer":
+            return f"Version and Time are the word of peer {printable(item['peer'])}"
         case "module-cache":
             return f"was in this user's module cache, {printable(item['directory'])}"
     return ", ".join(f"{printable(str(name))} {printable(str(value))}" for name, value in item.items())

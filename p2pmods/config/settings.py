@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PREFIX: Final = "P2PMODS_"
+LOG_VARIABLE: Final = "P2PMODS_LOG"  # no setting: `debug` makes the log of `up` say more
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import platformdirs
 
-from p2pmods.config.settings import BY_KEY, PREFIX, SETTINGS, Setting
+from p2pmods.config.settings import BY_KEY, LOG_VARIABLE, PREFIX, SETTINGS, Setting
 from p2pmods.errors import UsageError, UserError, printable
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Given], list
         text = environ.get(setting.variable)
         if text is not None and (text or setting.may_be_empty):
             found[setting.key] = Given(text, f"environment {setting.variable}")
-    known = [setting.variable for setting in SETTINGS]
+    known = [LOG_VARIABLE, *(setting.variable for setting in SETTINGS)]
     notices = [
         f"unknown environment variable {printable(name)}{closest(name, known)}"
         for name in sorted(environ)

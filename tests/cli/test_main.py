@@ -23,7 +23,24 @@ def test_help_names_every_command_and_is_quick() -> None:
     done = p2pmods("--help")
     took = time.perf_counter() - started
     assert done.status == 0
-    for command in ("up", "run", "check", "get", "status", "why", "verify", "rm", "hash", "setup", "demo", "config"):
+    for command in (
+        "up",
+        "run",
+        "check",
+        "get",
+        "status",
+        "why",
+        "verify",
+        "rm",
+        "hash",
+        "setup",
+        "demo",
+        "config",
+        "peers",
+        "offered",
+        "pause",
+        "resume",
+    ):
         assert f"\n  {command} " in done.out
     assert took < 2, "0.13 s alone; this machine may be busy"
 

@@ -380,6 +380,18 @@ def test_the_demo_tells_a_true_story(
     assert democmd.demo() == 0
     said = capsys.readouterr().out
     assert "3 upstream · all proven" in said
-    assert "3 here · all proven" in said
+    assert said.count("3 peers · all proven") == 2
     assert "refused with 403" in said
+    assert "1.00 copies, for 3 nodes" in said
     assert ("GOPROXY=file://" in said) is with_go
+
+
+def test_the_demo_joins_no_swarm_but_its_own(tmp_path: Path) -> None:
+    from p2pmods.cli.democmd import _config
+    from p2pmods.cli.demoworld import make_world
+
+    config = _config(tmp_path, make_world(), f"demo:{'5a' * 32}", ())
+    assert (config.swarm.name, config.swarm.secret) == ("demo", b"\x5a" * 32)
+    assert config.mdns is False
+    assert config.peer_listen is not None
+    assert config.peer_listen.is_loopback

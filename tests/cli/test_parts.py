@@ -265,6 +265,9 @@ def test_status_shows_nothing_that_a_terminal_would_obey() -> None:
             "traffic": {"upstream": counts},
             "given": counts,
             "upstream": {"state": "online"},
+            "peer": evil,
+            "peers": [{"state": "alive"}],
+            "mesh": {"state": "on", "swarm": evil, "role": "leaf", "offered": 1, "received": counts},
             "sumdb": {"name": "s", "state": "ok", "tree": 5, "records": 1, "problem": evil},
             "trouble": evil,
             "alarms": [{"text": evil, "since": 0}],
@@ -283,6 +286,7 @@ def test_why_tells_of_refusals_marks_and_alarms_too() -> None:
         {"kind": "pin", "origin": "/x/go.sum"},
         {"kind": "upstream", "upstream": "https://u"},
         {"kind": "module-cache", "directory": "/m"},
+        {"kind": "peer", "peer": "\x1b[2J"},
         {"kind": "new", "x": 1},
     ]
     said = "\n".join(
@@ -298,5 +302,12 @@ def test_why_tells_of_refusals_marks_and_alarms_too() -> None:
         )
     )
     assert "\x1b" not in said
-    for part in ("evidence  none", "listed in /x/go.sum", "REFUSED: a bomb", "POISONED  two hashes", "ALARM  look"):
+    for part in (
+        "Version and Time are the word of peer",
+        "evidence  none",
+        "listed in /x/go.sum",
+        "REFUSED: a bomb",
+        "POISONED  two hashes",
+        "ALARM  look",
+    ):
         assert part in said

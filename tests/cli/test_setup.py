@@ -49,6 +49,14 @@ def test_setup_puts_the_node_before_what_was_there_and_undo_takes_it_away(go_com
     assert read_env_file(env_file)["GOPROXY"] == COMPANY
 
 
+def test_setup_says_in_two_lines_what_is_asked_of_peers_and_offered_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = p2pmods("setup", "--private", "corp.example").out
+    assert "asked        of peers: whatever no private pattern matches: corp.example\n" in said
+    assert "offered      to peers: only what sum.golang.org proves" in said
+    monkeypatch.setenv("P2PMODS_MESH", "off")
+    assert "peers        none: switched off" in p2pmods("setup").out
+
+
 def test_what_was_unset_is_unset_again(go_command: Path, env_file: Path) -> None:
     default = go_env(go_command, "GOPROXY")
     assert p2pmods("setup").status == 0

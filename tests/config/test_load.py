@@ -196,6 +196,7 @@ def test_an_unknown_variable_is_a_notice_that_names_the_closest() -> None:
     assert load(environ={"P2PMODS_LISTN": "x"}).notices == (
         "unknown environment variable P2PMODS_LISTN (did you mean P2PMODS_LISTEN?)",
     )
+    assert load(environ={"P2PMODS_LOG": "debug"}).notices == ()
 
 
 @pytest.mark.parametrize(
