@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from p2pmods.config import load_config
 from p2pmods.gomod.h1 import hash_go_mod
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.zipcheck import check_module_zip
+from p2pmods.identity.swarm import Swarm
 from p2pmods.node import Node, run_node
 from p2pmods.testing.modzips import make_module_zip
 from p2pmods.testing.sumdb import ForkableLog
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDGET = ModuleVersion("example.org/acme/widget", "v1.0.0")
+SWARM = Swarm("tests", b"\x5a" * 32)
 
 
 def zip_h1(module: ModuleVersion, data: bytes) -> str:
@@ -36,6 +39,12 @@ class Client:
     node: Node
     http: httpx.AsyncClient
     secret: str
+
+    @property
+    def peer(self) -> str:
+        """Where other nodes find it."""
+        facts = json.loads((self.node.config.data / "node.json").read_text())
+        return str(facts["peer"])
 
     async def get(self, what: FileKey | str, **headers: str) -> httpx.Response:
         path = what if isinstance(what, str) else f"/{what.url_path}"
@@ -56,6 +65,10 @@ class Client:
 
     async def why(self, module: ModuleVersion) -> Any:
         return await self.control("GET", f"why?module={module.path}&version={module.version}")
+
+    async def alive(self) -> set[str]:
+        """The ids of the other directors that this node knows."""
+        return {peer["node_id"] for peer in (await self.status())["peers"] if peer["state"] == "alive"}
 
     async def wait_proven(self) -> None:
         """Until nothing is unproven."""
@@ -92,6 +105,16 @@ class World:
         """How often the upstream was asked for a path that contains `part`."""
         return sum(part in path for path in self.upstream.requests)
 
+    def meshed(self, *others: Client, name: str = SWARM.name) -> dict[str, Any]:
+        """Settings of a node in a swarm of this test, that knows where those others are."""
+        return {
+            "mesh": True,
+            "swarm": f"{name}:{SWARM.secret.hex()}",
+            "peer_listen": "127.0.0.1:0",
+            "peers": [other.peer for other in others],
+            "mdns": False,
+        }
+
     @asynccontextmanager
     async def node(self, name: str = "node", **settings: Any) -> AsyncIterator[Client]:
         """A node before this upstream; `settings` are config keys."""
@@ -103,6 +126,7 @@ class World:
             "private": "",
             "module_cache": "off",
             "gopath": str(self.directory / "gopath"),
+            "mesh": False,
             **settings,
         }
         config = load_config(flags, {}, lambda: None)
@@ -114,6 +138,61 @@ class World:
             async with httpx.AsyncClient(base_url=node.url, trust_env=False, timeout=30) as http:
                 yield Client(node, http, secret)
             nursery.cancel_scope.cancel()
+
+
+@dataclass
+class Room:
+    """Nodes that come and go in any order, each in a task of its own."""
+
+    world: World
+    nursery: trio.Nursery
+    _ends: dict[str, tuple[trio.CancelScope, trio.Event]] = field(default_factory=dict)
+
+    async def start(self, name: str, *others: Client, **settings: Any) -> Client:
+        """A node that knows where those others are."""
+        client: Client = await self.nursery.start(self._run, name, {**self.world.meshed(*others), **settings})
+        return client
+
+    async def _run(self, name: str, settings: dict[str, Any], *, task_status: trio.TaskStatus[Client]) -> None:
+        over = trio.Event()
+        with trio.CancelScope() as scope:
+            async with self.world.node(name, **settings) as client:
+                self._ends[client.node.node_id] = scope, over
+                task_status.started(client)
+                await trio.sleep_forever()
+        over.set()
+
+    async def stop(self, client: Client) -> None:
+        """The node stops as on SIGTERM; returns when it has."""
+        scope, over = self._ends[client.node.node_id]
+        scope.cancel()
+        await over.wait()
+
+
+@asynccontextmanager
+async def open_room(world: World) -> AsyncIterator[Room]:
+    async with trio.open_nursery() as nursery:
+        yield Room(world, nursery)
+        nursery.cancel_scope.cancel()
+
+
+async def wait_offered(client: Client, module: ModuleVersion = WIDGET) -> None:
+    """Until the directory names this node somebody who holds the module's `.mod` and zip."""
+    assert client.node.mesh is not None
+    with trio.fail_after(20):
+        for kind in (FileKind.MOD, FileKind.ZIP):
+            while not await client.node.mesh.peers.locate(FileKey(module, kind)):  # noqa: ASYNC110
+                await trio.sleep(0.02)  # no event tells of an advert elsewhere
+
+
+async def wait_met(*clients: Client) -> None:
+    """Until each of these nodes takes every other one for alive."""
+    ids = {client.node.node_id for client in clients}
+    with trio.fail_after(20):
+        for client in clients:
+            others = ids - {client.node.node_id}
+            while not others <= await client.alive():  # noqa: ASYNC110 - HTTP brings no event
+                await trio.sleep(0.02)
 
 
 @asynccontextmanager

@@ -1,0 +1,241 @@
+"""Directors and leaves: who is dialled back where, who is named, and what of it is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from p2pmods.errors import PeerError
+from p2pmods.identity.key import node_id, public_bytes
+from p2pmods.identity.records import DIRECTOR, Endpoint, NodeRecord, SignedRecord, sign_record
+from p2pmods.mesh.roles import MOST_NAMED, REFRESH, DialBack, DialledBack, Directors, Roles, WhoDirects
+from tests.mesh.world import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from trio.testing import MockClock
+
+ANN, BOB, EVE = (node_id(key) for key in KEYS[:3])
+
+
+def record_of(key: Ed25519PrivateKey, flags: int = DIRECTOR, number: int = 1) -> SignedRecord:
+    record = NodeRecord(public_bytes(key), bytes(8), number, (Endpoint("10.9.0.1", 7000),), flags)
+    return sign_record(record, key)
+
+
+@dataclass
+class FakeLinks:
+    """Ann's, with nodes linked at addresses; `answers` is what each says to a class of question."""
+
+    node_id: str = ANN
+    port: int = 7000
+    hosts: dict[str, str] = field(default_factory=dict)
+    answers: dict[tuple[str, type], object] = field(default_factory=dict)
+    handlers: dict[type, Any] = field(default_factory=dict)
+    dialled: list[tuple[Endpoint, str | None]] = field(default_factory=list)
+    asked: list[tuple[str, object]] = field(default_factory=list)
+
+    def on(self, kind: type, handler: object) -> None:
+        self.handlers[kind] = handler
+
+    def linked(self) -> frozenset[str]:
+        return frozenset(self.hosts)
+
+    def statistics(self) -> Any:
+        return SimpleNamespace(peers=[SimpleNamespace(node_id=node, host=host) for node, host in self.hosts.items()])
+
+    async def dial(self, endpoint: Endpoint, *, expect: str | None, deadline: float) -> str:
+        await trio.lowlevel.checkpoint()
+        self.dialled.append((endpoint, expect))
+        if endpoint.port == 1:
+            raise PeerError(expect or "", "nobody there")
+        return expect or ""
+
+    async def request(self, node: str, message: object, *, deadline: float) -> Any:
+        await trio.lowlevel.checkpoint()
+        self.asked.append((node, message))
+        answer = self.answers.get((node, type(message)))
+        if answer is None:
+            raise PeerError(node, "does not answer")
+        return SimpleNamespace(message=answer, discard=trio.lowlevel.checkpoint)
+
+
+@dataclass
+class FakeCall:
+    peer: str
+    message: object
+    answer: object = None
+
+    async def reply(self, message: object) -> None:
+        await trio.lowlevel.checkpoint()
+        self.answer = message
+
+    async def refuse(self, code: int, text: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.answer = code
+
+
+class Case:
+    """Ann's roles, among fakes."""
+
+    def __init__(self) -> None:
+        self.links = FakeLinks()
+        self.members: dict[str, SignedRecord] = {}
+        self.promoted: list[Endpoint] = []
+        self.learned: list[SignedRecord] = []
+        self.standing = SimpleNamespace(is_director=False, record=record_of(KEYS[0]))
+        machine = SimpleNamespace(members=lambda: dict(self.members))
+        self.roles = Roles(
+            self.links,  # type: ignore[arg-type]
+            SimpleNamespace(machine=machine),  # type: ignore[arg-type]
+            self.standing,  # type: ignore[arg-type]
+            on_director=self._promote,
+            on_records=self._learn,
+        )
+
+    def _promote(self, endpoint: Endpoint) -> None:
+        self.promoted.append(endpoint)
+        self.standing.is_director = True
+
+    def _learn(self, records: Iterable[SignedRecord]) -> None:
+        self.learned += records
+
+    async def ask(self, message: object, peer: str = BOB) -> object:
+        call = FakeCall(peer, message)
+        await self.links.handlers[type(message)](call)
+        return call.answer
+
+
+@pytest.fixture
+async def case() -> Case:
+    return Case()
+
+
+@pytest.mark.parametrize(
+    ("host", "dialled"), [("10.9.0.2", "10.9.0.2"), ("::ffff:10.9.0.2", "10.9.0.2"), ("fd00::2", "fd00::2")]
+)
+async def test_who_asks_is_dialled_back_at_the_address_that_it_came_from(case: Case, host: str, dialled: str) -> None:
+    case.links.hosts = {EVE: "10.9.0.9", BOB: host}
+    endpoint = Endpoint(dialled, 7001)
+    assert await case.ask(DialBack(7001)) == DialledBack(endpoint)
+    assert case.links.dialled == [(endpoint, BOB)]  # and whoever is there must be Bob
+
+
+@pytest.mark.parametrize(("host", "port"), [("10.9.0.2", 1), ("fe80::2", 7001), ("nonsense", 7001)])
+async def test_who_cannot_be_dialled_is_told_so(case: Case, host: str, port: int) -> None:
+    case.links.hosts = {BOB: host}
+    assert await case.ask(DialBack(port)) == DialledBack(None)
+
+
+async def test_who_has_no_link_any_more_is_not_dialled(case: Case) -> None:
+    assert await case.ask(DialBack(7001)) == DialledBack(None)
+    assert case.links.dialled == []
+
+
+async def test_directors_are_named_the_own_record_first(case: Case) -> None:
+    records = {node_id(key): record_of(key) for key in KEYS}
+    case.members = {node: records[node] for node in [*sorted(records, reverse=True)]}
+    answer = await case.ask(WhoDirects(record_of(KEYS[1], 0).raw))
+    assert isinstance(answer, Directors)
+    assert answer.records[0] == records[ANN].raw
+    assert set(answer.records) == {record.raw for record in records.values()}
+
+
+async def test_no_more_are_named_than_fit(case: Case) -> None:
+    case.members = {str(number): record_of(KEYS[0], DIRECTOR, number) for number in range(MOST_NAMED + 5)}
+    answer = await case.ask(WhoDirects(record_of(KEYS[1], 0).raw))
+    assert isinstance(answer, Directors)
+    assert len(answer.records) == MOST_NAMED
+
+
+async def test_the_record_of_who_asks_is_taken(case: Case) -> None:
+    own = record_of(KEYS[1], 0)
+    await case.ask(WhoDirects(own.raw))
+    assert case.learned == [own]
+
+
+async def test_a_record_of_somebody_else_is_not(case: Case) -> None:
+    assert isinstance(await case.ask(WhoDirects(record_of(KEYS[2]).raw)), Directors)
+    assert case.learned == []
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xc1", b"x" * 600])
+async def test_a_record_that_is_none_is_refused(case: Case, raw: bytes) -> None:
+    assert await case.ask(WhoDirects(raw)) == 64
+    assert case.learned == []
+
+
+async def run(case: Case) -> None:
+    with trio.move_on_after(1):
+        await case.roles.run()
+
+
+async def test_a_node_that_was_dialled_back_is_a_director_and_asks_no_more(
+    autojump_clock: MockClock, case: Case
+) -> None:
+    case.links.hosts = {BOB: "10.9.0.2", EVE: "10.9.0.3"}
+    endpoint = Endpoint("10.9.0.1", 7000)
+    for node in (BOB, EVE):
+        case.links.answers[node, DialBack] = DialledBack(endpoint)
+    await run(case)
+    assert case.promoted == [endpoint]
+    assert [message for _, message in case.links.asked if isinstance(message, DialBack)] == [DialBack(7000)]
+
+
+@pytest.mark.parametrize("answer", [DialledBack(None), DialledBack(Endpoint("10.9.0.66", 80)), Directors(())])
+async def test_nothing_else_makes_a_director(autojump_clock: MockClock, case: Case, answer: object) -> None:
+    case.links.hosts = {BOB: "10.9.0.2"}
+    case.links.answers[BOB, DialBack] = answer
+    await run(case)
+    assert case.promoted == []
+
+
+async def test_a_node_that_nobody_can_dial_does_not_ask(autojump_clock: MockClock, case: Case) -> None:
+    case.links.hosts, case.links.port = {BOB: "10.9.0.2"}, 0
+    await run(case)
+    assert not [message for _, message in case.links.asked if isinstance(message, DialBack)]
+
+
+async def test_of_what_is_named_only_signed_records_of_directors_are_learned(
+    autojump_clock: MockClock, case: Case
+) -> None:
+    good, leaf = record_of(KEYS[3]), record_of(KEYS[4], 0)
+    forged = good.raw[:-1] + bytes([good.raw[-1] ^ 1])
+    case.links.hosts = {BOB: "10.9.0.2"}
+    case.links.answers[BOB, WhoDirects] = Directors((b"", b"\xc1", forged, leaf.raw, good.raw))
+    await run(case)
+    assert case.learned == [good]
+
+
+async def test_an_answer_of_another_kind_teaches_nothing(autojump_clock: MockClock, case: Case) -> None:
+    case.links.hosts = {BOB: "10.9.0.2"}
+    case.links.answers[BOB, WhoDirects] = DialledBack(None)
+    await run(case)
+    assert case.learned == []
+
+
+async def test_a_leaf_asks_three_now_and_again_and_whoever_is_new_at_once(
+    autojump_clock: MockClock, case: Case
+) -> None:
+    case.links.hosts = {node_id(key): "10.9.0.2" for key in KEYS[1:7]}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(case.roles.run)
+        await wait_all_tasks_blocked()
+
+        def rounds() -> int:
+            return sum(isinstance(message, WhoDirects) for _, message in case.links.asked)
+
+        assert rounds() == 3
+        await trio.sleep(REFRESH + 1)
+        assert rounds() == 6
+        case.roles.met()
+        await wait_all_tasks_blocked()
+        assert rounds() == 9
+        nursery.cancel_scope.cancel()
