@@ -52,7 +52,7 @@ class Workshop:
             **kept,
             "PATH": f"{self.go.parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
             "PYTHONPATH": str(ROOT),
-            **_go_settings(self.disk / "gopath"),
+            **go_settings(self.disk / "gopath"),
             **({"GOPROXY": proxy.goproxy, "GOSUMDB": proxy.gosumdb} if proxy else {}),
             **more,
         }
@@ -67,8 +67,8 @@ class Workshop:
             yield Path(directory)
 
 
-def _go_settings(gopath: Path) -> dict[str, str]:
-    """Nothing from go's own env file, no other toolchain, and module caches that can be deleted."""
+def go_settings(gopath: Path) -> dict[str, str]:
+    """For children: nothing from go's own env file, no other toolchain, and module caches that can be deleted."""
     return {
         "GOENV": "off",
         "GOFLAGS": "-modcacherw",

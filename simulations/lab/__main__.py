@@ -1,0 +1,137 @@
+"""`python -m simulations.lab`, as root: real nodes and real go commands in network namespaces. See README.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from p2pmods.goenv import find_go
+from simulations.bench.children import BenchFailed
+from simulations.bench.workshop import ROOT
+from simulations.lab.machines import Machine
+from simulations.lab.neighbour import build_from_a_neighbour
+from simulations.lab.netns import open_lab, why_not
+from simulations.lab.projects import get_project
+from simulations.lab.room import Room, Storm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from simulations.lab.machines import Project
+    from simulations.lab.netns import Lab
+
+WAYS: Final = ("alone", "direct", "shared", "mesh")
+PACKAGE: Final = "github.com/caddyserver/caddy/v2/cmd/caddy"  # of the project that the neighbour builds
+
+
+def main(arguments: list[str]) -> int:
+    """0 when everything was measured, whatever the figures; 1 when something could not be, 2 where no lab can be."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    reason = why_not()
+    if reason is not None:
+        print(f"lab: {reason}", file=sys.stderr)
+        return 2
+    try:
+        with tempfile.TemporaryDirectory(prefix="p2pmods-lab-") as scratch:
+            return _SCENARIOS[options.scenario](options, options.keep or Path(scratch))
+    except BenchFailed as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+
+
+def _room(options: argparse.Namespace, base: Path) -> int:
+    ways = options.only.split(",")
+    if unknown := set(ways) - set(WAYS):
+        raise BenchFailed(f"{min(unknown)!r} is none of {', '.join(WAYS)}")
+    storms = []
+    with _open(options) as (lab, project, environ):
+        for way in ways:
+            print(f"lab: {way} …", file=sys.stderr, flush=True)
+            room = Room(lab, _machines(lab, base / way, environ), project, environ)
+            storms.append(getattr(room, way)())
+    print(_table(storms))
+    _write(options, [asdict(storm) for storm in storms])
+    return 1 if any(storm.failures for storm in storms) else 0
+
+
+def _neighbour(options: argparse.Namespace, base: Path) -> int:
+    options.project, options.machines = "caddy", 2
+    with _open(options) as (lab, project, environ):
+        machines = _machines(lab, base / "neighbour", environ)
+        found = build_from_a_neighbour(lab, machines, project, environ, PACKAGE)
+    print(
+        f"plain go filled its module cache in {found.filled:.0f} s; all of it was proven {found.proven:.0f} s later"
+    )
+    print(f"no way out: the empty machine met its neighbour {found.met:.1f} s after its node started")
+    print(found.failure or f"built {PACKAGE} in {found.built:.0f} s, without a go.sum, the checksum database on")
+    print("served from:", ", ".join(f"{name} {row['files']}" for name, row in found.traffic.items() if row["files"]))
+    _write(options, asdict(found))
+    return 1 if found.failure else 0
+
+
+_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour}
+
+
+@contextmanager
+def _open(options: argparse.Namespace) -> Iterator[tuple[Lab, Project, dict[str, str]]]:
+    go = find_go(os.environ)
+    if go is None:
+        raise BenchFailed("no go command")
+    project = get_project(options.project, options.cache, os.environ, options.upstream)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("P2PMODS_") and name != "CI"}
+    environ |= {"PYTHONPATH": str(ROOT), "PATH": f"{go.parent}{os.pathsep}{environ.get('PATH', '')}"}
+    with open_lab(options.machines, uplink_mbit=options.uplink) as lab:
+        yield lab, project, environ
+
+
+def _machines(lab: Lab, base: Path, environ: dict[str, str]) -> list[Machine]:
+    go = find_go(os.environ)
+    assert go is not None
+    return [Machine(host, base / f"h{i}", go, environ) for i, host in enumerate(lab.hosts, start=1)]
+
+
+def _write(options: argparse.Namespace, document: object) -> None:
+    if options.json:
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m simulations.lab", description=__doc__)
+    parser.add_argument("scenario", choices=sorted(_SCENARIOS), nargs="?", default="room")
+    parser.add_argument("--machines", type=int, default=8)
+    parser.add_argument("--uplink", type=float, default=8.0, metavar="MBIT", help="both ways (default: 8)")
+    parser.add_argument("--project", default="caddy", help="caddy, prometheus, or MODULE@VERSION with a go.sum")
+    parser.add_argument("--upstream", metavar="LIST", help="where the project comes from; default: `go env GOPROXY`")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "p2pmods-lab-cache")
+    parser.add_argument("--only", default=",".join(WAYS), metavar="WAY,…", help=f"of {', '.join(WAYS)}")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep every machine's files there")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    return parser
+
+
+def _table(storms: Sequence[Storm]) -> str:
+    alone = next((storm.seconds for storm in storms if storm.way == "one node alone"), None)
+    rows = [("way", "last has all", "/ alone", "upstream requests", "zip copies", "upstream MB", "CPU", "")]
+    for storm in storms:
+        ratio = f"{storm.seconds / alone:.2f}" if alone else ""
+        megabytes = f"{(storm.zip_bytes + storm.small_bytes) / 1e6:.1f}"
+        remark = "VOID: the processors were the limit" if storm.is_void else ""
+        if storm.failures:
+            remark = f"{len(storm.failures)} FAILED: {storm.failures[0].splitlines()[-1][:150]}"
+        row = (storm.way, f"{storm.seconds:.1f} s", ratio, str(storm.requests), f"{storm.copies:.3f}")
+        rows.append((*row, megabytes, f"{storm.cpu:.0%}", remark))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

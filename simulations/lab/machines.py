@@ -1,0 +1,163 @@
+"""What runs on the lab's machines: the upstream, nodes as a user starts them, and the real go command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulations.bench.children import BenchFailed, Child
+from simulations.bench.workshop import ROOT, go_settings, python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from simulations.lab.netns import Host, Lab
+
+PORT: Final = 8080  # of the upstream
+API_PORT: Final = 3070  # of every node
+SECRET: Final = "5a" * 32  # of the lab's own swarm
+TOKEN: Final = "lab-token-for-the-room"
+LIFE: Final = 1800.0  # seconds that anything here may run
+UPSTREAM_URL: Final = f"http://198.51.100.1:{PORT}"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A main module: `source` holds its go.mod and go.sum, `modules` all that they name, in the layout of a proxy."""
+
+    name: str
+    source: Path
+    modules: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """What one `go mod download` came to."""
+
+    seconds: float
+    failure: str
+
+
+class Machine:
+    """One host with a directory of its own, a go command and, at times, a node."""
+
+    def __init__(self, host: Host, directory: Path, go: Path, environ: Mapping[str, str]) -> None:
+        self.host = host
+        self.directory = directory
+        self._go = go
+        self._environ = environ
+        directory.mkdir(parents=True)
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "node"
+
+    @contextmanager
+    def node(self, *settings: str, environ: Mapping[str, str] | None = None) -> Iterator[Child]:
+        """`p2pmods up` with these settings and variables beside the usual ones; its log is in the directory."""
+        arguments = ["-m", "p2pmods", "up", "--data", str(self.data), "--private", ""]
+        with_log = ["sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(self.directory / "node.log")]
+        command = self.host.command(*with_log, *python(*arguments, *settings))
+        with Child(command, directory=ROOT, environ={**self.settings(), **(environ or {})}, deadline=LIFE) as child:
+            child.read_line("ready ")
+            yield child
+
+    def fresh_download(self, project: Project, goproxy: str) -> subprocess.Popen[str]:
+        """Start `go mod download` with an empty module cache."""
+        work = self.directory / "work"
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(self.directory / "modcache", ignore_errors=True)
+        work.mkdir()
+        for file in ("go.mod", "go.sum"):
+            shutil.copyfile(project.source / file, work / file)
+        return subprocess.Popen(
+            self.go("mod", "download"),
+            cwd=work,
+            env={**self.settings(), "GOPROXY": goproxy},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def go(self, *arguments: str) -> list[str]:
+        """A command line for the go command, on this machine."""
+        return self.host.command(str(self._go), *arguments)
+
+    def settings(self) -> dict[str, str]:
+        """The environment of everything on this machine."""
+        settings = {**self._environ, **go_settings(self.directory / "gopath")}
+        return {
+            **settings,
+            "P2PMODS_LOG": "debug",
+            "GOMODCACHE": str(self.directory / "modcache"),
+            "HOME": str(self.directory),
+        }
+
+
+def download_all(machines: list[Machine], project: Project, goproxies: list[str]) -> list[Downloaded]:
+    """`go mod download` on all of them in the same second; returns when the last has ended."""
+    start = time.monotonic()
+    running = [machine.fresh_download(project, proxy) for machine, proxy in zip(machines, goproxies, strict=True)]
+    done: dict[int, Downloaded] = {}
+    try:
+        while len(done) < len(running):
+            for i, process in enumerate(running):
+                if i not in done and process.poll() is not None:
+                    assert process.stderr is not None
+                    failure = process.stderr.read().strip() if process.returncode else ""
+                    done[i] = Downloaded(time.monotonic() - start, failure)
+            if time.monotonic() - start > LIFE:
+                raise BenchFailed(f"{len(running) - len(done)} downloads did not end in {LIFE:.0f} s")
+            time.sleep(0.02)
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    return [done[i] for i in range(len(running))]
+
+
+@contextmanager
+def running_upstream(lab: Lab, project: Project, environ: Mapping[str, str]) -> Iterator[Child]:
+    """The counting proxy, in its own namespace."""
+    command = lab.upstream.command(*python("-m", "simulations.lab.upstream", str(project.modules), str(PORT)))
+    with Child(command, directory=ROOT, environ=environ, deadline=LIFE) as child:
+        child.read_line("ready")
+        yield child
+
+
+def tally(lab: Lab) -> dict[str, dict[str, int]]:
+    """What the upstream has sent since it started: for each path `requests` and `bytes`."""
+    command = lab.upstream.command(*python("-c", _ASK, str(PORT)))
+    done = subprocess.run(command, check=True, capture_output=True, timeout=60)
+    found: dict[str, dict[str, int]] = json.loads(done.stdout)
+    return found
+
+
+_ASK: Final = (
+    "import http.client,sys;c=http.client.HTTPConnection('127.0.0.1',int(sys.argv[1]));"
+    "c.request('GET','/-/tally');sys.stdout.buffer.write(c.getresponse().read())"
+)
+
+
+def control(machine: Machine, name: str) -> Any:
+    """What the machine's node says to `GET /-/api/v1/NAME`."""
+    facts = json.loads((machine.data / "node.json").read_text())
+    command = machine.host.command(*python("-c", _CONTROL, facts["api"], facts["token"], name))
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise BenchFailed(f"{machine.host.namespace}: {done.stderr.strip()[-200:]}")
+    return json.loads(done.stdout)
+
+
+_CONTROL: Final = (
+    "import sys,urllib.request as u;a,t,n=sys.argv[1:];"
+    "r=u.Request(f'{a}/-/api/v1/{n}',headers={'Authorization':f'Bearer {t}'});"
+    "sys.stdout.write(u.urlopen(r,timeout=30).read().decode())"
+)
