@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MEET_AGAIN: Final = 600.0  # seconds until a node that one has a new link to counts as met anew
 MAX_MET: Final = 1024
+MAX_NAMED: Final = 256  # four times as many directors as a swarm wants
 NAMED_FOR: Final = 90.0  # seconds that a leaf believes in a director that nobody names again
 
 log = structlog.get_logger()
@@ -104,11 +105,17 @@ class Standing:
         """Somebody says that this is a director."""
         self.know(record)
         if record.record.is_director and record.record.node_id != self._node:
+            self._named.pop(record.record.node_id, None)
             self._named[record.record.node_id] = trio.current_time()
+            if len(self._named) > MAX_NAMED:
+                del self._named[next(iter(self._named))]
 
     def know(self, record: SignedRecord) -> None:
-        """Where a node is, in its own words."""
-        self._book.note(record.record.node_id, record.raw)
+        """Where a node is, in its own words; what it said before its latest is not news, whoever passes it on."""
+        node = record.record.node_id
+        known = self._book.record_of(node)
+        if known is None or open_record(known).record.incarnation <= record.record.incarnation:
+            self._book.note(node, record.raw)
 
     def changed(self) -> None:
         """Tell who the directors are."""
