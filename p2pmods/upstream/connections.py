@@ -39,6 +39,7 @@ class Connections:
         self._names = Names()
         self._context: ssl.SSLContext | None = None
         self._idle: dict[tuple[str, str], list[Connection]] = {}
+        self._is_closed = False
 
     def proxy_for(self, origin: Origin) -> str | None:
         """The web proxy's URL on the way to `origin`, None when there is none."""
@@ -67,7 +68,7 @@ class Connections:
     def put_back(self, origin: Origin, connection: Connection) -> None:
         """The request is over, or was given up."""
         self._close_stale()
-        if not connection.is_reusable:
+        if self._is_closed or not connection.is_reusable:
             connection.close()
             return
         connection.idle_since = trio.current_time()
@@ -79,7 +80,8 @@ class Connections:
                 idle.pop(0).close()
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection, and those in use when they are given back."""
+        self._is_closed = True
         for idle in self._idle.values():
             for connection in idle:
                 connection.close()

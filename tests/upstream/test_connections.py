@@ -10,9 +10,11 @@ import trio
 from p2pmods.testing import upstream_faults as faults
 from p2pmods.testing.upstream import FakeUpstream
 from p2pmods.upstream import dial as dialling
+from p2pmods.upstream.connections import Connections
 from p2pmods.upstream.dial import Names, dial, interleaved
 from p2pmods.upstream.failure import Unreachable
 from p2pmods.upstream.limits import Want
+from p2pmods.upstream.origin import parse_origin
 from tests.upstream.world import QUICK, ZIP
 
 if TYPE_CHECKING:
@@ -113,3 +115,17 @@ async def test_a_black_hole_costs_a_head_start(fake: FakeUpstream, monkeypatch: 
 async def test_when_no_address_answers_it_says_why() -> None:
     with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
         await dial(("127.0.0.1",), 9)
+
+
+async def test_a_connection_that_is_given_back_after_the_end_is_closed(fake: FakeUpstream) -> None:
+    fake.files = {"/x/@v/v1.0.0.mod": b"module x\n"}
+    connections = Connections({})
+    origin = parse_origin(fake.url, "x/@v/v1.0.0.mod", {})
+    connection = await connections.take(origin, timeout=5)
+    await connection.ask(b"GET /x/@v/v1.0.0.mod HTTP/1.1\r\nHost: x\r\n\r\n")
+    while await connection.read():
+        pass
+    assert connection.is_reusable
+    connections.close()
+    connections.put_back(origin, connection)
+    assert not connection.is_quiet()  # closed: nothing can be read of it
