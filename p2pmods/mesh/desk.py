@@ -120,9 +120,11 @@ class Desk:
         self._changed = trio.Event()
         now = trio.current_time()
         self._carry(self._home.handle_timer(now=now))
+        self._holdings.table.handle_timer(now=now)
         for ask in self._advertiser.due(now=now):
             nursery.start_soon(self._advertise, ask)
-        with trio.move_on_after(seconds_until(min(self._home.next_timer(), self._advertiser.next_timer()))):
+        soonest = min(self._home.next_timer(), self._holdings.table.next_timer(), self._advertiser.next_timer())
+        with trio.move_on_after(seconds_until(soonest)):
             await self._changed.wait()
 
     def nudge(self) -> None:

@@ -33,6 +33,7 @@ from p2pmods.directory.messages import (
     Wait,
 )
 from p2pmods.directory.proof import grant_terms
+from p2pmods.directory.providers import GRACE
 from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.errors import PeerError
 from p2pmods.identity.key import node_id, public_bytes
@@ -104,6 +105,7 @@ class Case:
         self.links = FakeLinks()
         self.stops: list[tuple[str, Stop]] = []
         rendezvous, holdings = Rendezvous(directors), Holdings(Random(1))
+        self.table = holdings.table
         home = LeaseHome(ANN, KEYS[0], rendezvous, holdings, Random(2), lambda name: key_of_name(SWARM, name))
         self.advertiser = Advertiser(bytes(8), record_of(0), rendezvous, now=trio.current_time())
         self.desk = Desk(
@@ -292,3 +294,13 @@ async def test_a_desk_that_has_stopped_says_nothing(autojump_clock: MockClock) -
         nursery.cancel_scope.cancel()
     case.desk.tell_soon([Tell(BOB, "late")])
     assert case.links.told == []
+
+
+async def test_a_node_that_died_is_forgotten_after_a_minute(autojump_clock: MockClock, case: Case) -> None:
+    case.table.add(BOB, Holding(KEY, bytes(32), 1), now=trio.current_time())
+    case.table.died(BOB, now=trio.current_time())
+    case.desk.nudge()
+    await trio.sleep(GRACE - 1)
+    assert case.desk.statistics().providers.entries == 1
+    await trio.sleep(2)
+    assert case.desk.statistics().providers.entries == 0
