@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -30,6 +31,11 @@ SWARM = Swarm("tests", b"\x5a" * 32)
 
 def zip_h1(module: ModuleVersion, data: bytes) -> str:
     return check_module_zip(module, len(data), lambda offset, length: data[offset : offset + length]).h1
+
+
+def noise(size: int) -> bytes:
+    """A Go file of `size` bytes that hardly gets smaller in a zip."""
+    return b"package widget\n\n// %s\n" % Random(size).randbytes(size // 2).hex().encode()
 
 
 @dataclass

@@ -32,6 +32,7 @@ from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.semver import sort_key
 from p2pmods.mesh.growing import Growing
 from p2pmods.mesh.names import key_of_file
+from p2pmods.mesh.partial import Partial
 from p2pmods.trust.evidence import Source, SourceKind
 
 if TYPE_CHECKING:
@@ -176,17 +177,23 @@ class Peering:
     ) -> None:
         """Goes on after the answer, until what was fetched for all is proven and others can get it here."""
         async with self._mesh.peers.claim(key.module) as claim:
+            partial = Partial(Receiver(self._store.temp))
             with ExitStack() as sharing:
 
                 async def go(way: Way) -> Served:
                     sharing.close()  # what was shared before this way was chosen
                     if not isinstance(way, GoUpstream):
-                        return await self._receive(key, way, claim)
-                    if way.tenure is None:
-                        return await from_upstream(None)
-                    return await from_upstream(self._watcher(key, way.tenure, claim, sharing))
+                        return await self._receive(key, way, claim, partial)
+                    watch = self._watcher(key, way.tenure, claim, sharing) if way.tenure is not None else None
+                    served = await from_upstream(watch)
+                    partial.discard()  # of no more use
+                    return served
 
-                served = await claim.obtain(go)
+                try:
+                    served = await claim.obtain(go)
+                except BaseException:
+                    partial.discard()
+                    raise
                 task_status.started(served)
                 claim.finished(await self._holding(served) if claim.is_for_all else None)
 
@@ -213,35 +220,32 @@ class Peering:
         key = key_of_file(self._mesh.swarm, served.key)
         return Holding(key, bytes.fromhex(served.sha256), served.size)
 
-    async def _receive(self, key: FileKey, way: FetchFrom | Relay, claim: ZipClaim) -> Served:
-        """The zip from peers, verified. Raises PeerError."""
+    async def _receive(self, key: FileKey, way: FetchFrom | Relay, claim: ZipClaim, partial: Partial) -> Served:
+        """The zip from peers, verified; what came of it stays in `partial` when that fails. Raises PeerError."""
         self._proofs.start(key.module)  # beside the bytes, which are worth nothing without it
-        sink = Receiver(self._store.temp)
+        receiving = self._mesh.receiving
         try:
-            receiving = self._mesh.receiving
             if isinstance(way, FetchFrom):
                 self._mesh.know(way.records)
                 self._mesh.peers.sightings.note(key, way.holders)
                 holders = [holder for holder in way.holders if not self._mesh.is_struck(holder.node)]
-                givers = await receiving.from_holders(key, holders, sink, claim.received)
+                givers = await receiving.from_holders(key, holders, partial, claim.received)
             else:
                 self._mesh.know([way.record] if way.record is not None else [])
-                givers = await receiving.from_fetcher(key, way.growing, sink, claim.received)
-            return await self._take_zip(key, sink, givers)
+                givers = await receiving.from_fetcher(key, way.growing, partial, claim.received)
+            return await self._take_zip(key, partial, givers)
         except StoreError as error:
             raise PeerError("", f"there is no room to receive into: {error}") from error
-        except BaseException:
-            sink.discard()
-            raise
 
-    async def _take_zip(self, key: FileKey, sink: Receiver, givers: list[str]) -> Served:
+    async def _take_zip(self, key: FileKey, partial: Partial, givers: list[str]) -> Served:
         """Of several givers the first is blamed: nobody gets another one struck by breaking off."""
         try:
             source = Source(SourceKind.PEER, givers[-1], self._clock())
-            return await self._intake.take_zip(key, sink.content(), source)
+            return await self._intake.take_zip(key, partial.room.content(), source)
         except Refused as error:
             log.warning("a peer's zip was refused", file=str(key), peer=givers[0], reason=error.reason)
             self._mesh.strike(givers[0])
+            partial.restart()
             raise PeerError(givers[0], error.reason) from error
         except SourceError as error:
             raise PeerError(givers[0], error.reason) from error

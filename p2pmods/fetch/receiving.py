@@ -28,14 +28,23 @@ class Receiver:
 
     def write(self, data: bytes, /) -> None:
         """Append. Raises StoreError when no disk of this machine takes the bytes."""
-        if self._temp is None:
-            if self._memory.size + len(data) <= IN_MEMORY:
-                self._memory.write(data)
-                return
-            self._temp = self._make_temp()
-            self._temp.write(self._memory.getvalue())
-            self._memory.restart()
-        self._temp.write(data)
+        if self._temp is None and self._memory.size + len(data) <= IN_MEMORY:
+            self._memory.write(data)
+        else:
+            self._file().write(data)
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write anywhere, which takes a file. Raises StoreError."""
+        self._file().write_at(offset, data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`, wherever they are. Raises StoreError."""
+        return self.read_memory(offset, length) if self._temp is None else self._temp.pread(offset, length)
+
+    def cut(self, size: int) -> None:
+        """Forget what is beyond `size` bytes. Raises StoreError."""
+        if size < self.size:
+            self._file().cut(size)
 
     def restart(self) -> None:
         """Forget what was written. Raises StoreError."""
@@ -55,6 +64,13 @@ class Receiver:
     def content(self) -> TempFile | bytes:
         """What was received; a file is this object's still, to be discarded or committed."""
         return self._memory.getvalue() if self._temp is None else self._temp
+
+    def _file(self) -> TempFile:
+        if self._temp is None:
+            self._temp = self._make_temp()
+            self._temp.write(self._memory.getvalue())
+            self._memory.restart()
+        return self._temp
 
     def discard(self) -> None:
         """Remove the file, if there is one; harmless after a commit."""

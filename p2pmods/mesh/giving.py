@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from p2pmods.mesh.call import Call
+    from p2pmods.mesh.links import Links
     from p2pmods.mesh.policy import SharingPolicy
 
 MAX_UPLOADS: Final = 32  # bodies on their way at once; whoever comes then is sent elsewhere
@@ -109,13 +110,18 @@ class Giving:
         uploads: Uploads,
         on_given: Callable[[str, FileKey, int], None],
     ) -> None:
-        self._growing = growing
-        self._shelf = shelf
-        self._policy = policy
-        self._uploads = uploads
-        self._on_given = on_given
+        self.growing = growing
+        self.shelf = shelf
+        self.policy = policy
+        self.uploads = uploads
+        self.on_given = on_given
         self.by_peer = Tallies()
         self._now: Counter[str] = Counter()  # bodies on their way, by peer
+
+    def serve(self, links: Links) -> None:
+        """Answer what comes over these links."""
+        links.on(GetFile, self.file)
+        links.on(GetSmall, self.small)
 
     def statistics(self) -> GivenStatistics:
         total = self.by_peer.total
@@ -129,7 +135,7 @@ class Giving:
         except P2pmodsError as error:
             await call.refuse(NOT_HELD, str(error))
             return
-        if self._policy.paused:
+        if self.policy.paused:
             await call.refuse(BUSY, "does not give at the moment")
             return
         if self._now.total() >= MAX_UPLOADS or self._now[call.peer] >= MAX_OF_PEER:
@@ -146,7 +152,7 @@ class Giving:
             self._now += Counter()  # nobody is kept for nothing
 
     async def _whole(self, call: Call, key: FileKey, wanted: GetFile) -> None:
-        file = self._shelf.open_file(key, wanted.sha256.hex() if wanted.sha256 is not None else None)
+        file = self.shelf.open_file(key, wanted.sha256.hex() if wanted.sha256 is not None else None)
         if file is None:
             await call.refuse(NOT_HELD, "not held")
             return
@@ -159,11 +165,11 @@ class Giving:
                 await self._send(call, file.read(offset, min(WINDOW, file.size - offset)))
             await call.end()
         self.by_peer.add(call.peer, 0, files=1)
-        self._on_given(call.peer, key, file.size - wanted.offset)
+        self.on_given(call.peer, key, file.size - wanted.offset)
 
     async def _relay(self, call: Call, key: FileKey, wanted: GetFile) -> None:
         assert wanted.token is not None
-        growing = await self._growing.find(key, wanted.token)
+        growing = await self.growing.find(key, wanted.token)
         try:
             if growing is None:
                 raise GrowthStopped("not fetched here")
@@ -177,10 +183,10 @@ class Giving:
             return
         self.by_peer.add(call.peer, 0, files=1)
         growing.served(call.peer)
-        self._on_given(call.peer, key, growing.size - wanted.offset)
+        self.on_given(call.peer, key, growing.size - wanted.offset)
 
     async def _send(self, call: Call, piece: bytes) -> None:
-        await self._uploads.take(len(piece))
+        await self.uploads.take(len(piece))
         await call.send(piece)
         self.by_peer.add(call.peer, len(piece))
 
@@ -192,8 +198,8 @@ class Giving:
         except P2pmodsError as error:
             await call.refuse(NOT_HELD, str(error))
             return
-        may = self._policy.may_ask(path) and not self._policy.paused
-        small = self._shelf.held_small(question) if may else None
+        may = self.policy.may_ask(path) and not self.policy.paused
+        small = self.shelf.held_small(question) if may else None
         if small is not None:
             await self._send_small(call, SmallHead(READY), small)
         elif question.held_only or not may:
@@ -201,7 +207,7 @@ class Giving:
         else:
             await call.reply_stream(SmallHead(FETCHING))
             with trio.move_on_after(SMALL_DEADLINE):
-                small = await self._shelf.fetch_small(question)
+                small = await self.shelf.fetch_small(question)
             if small is None:
                 await call.refuse(NOT_HELD, "its upstream did not deliver")
             else:
@@ -211,11 +217,11 @@ class Giving:
         body = pack_small(small)
         if head is not None:
             await call.reply_stream(head, len(body))
-        await self._uploads.take(len(body))
+        await self.uploads.take(len(body))
         await call.send(body)
         await call.end()
         module = call.message.key.module
         for kind, data in ((FileKind.INFO, small.files.info), (FileKind.MOD, small.files.mod)):
             if data is not None:
                 self.by_peer.add(call.peer, len(data), files=1)
-                self._on_given(call.peer, FileKey(module, kind), len(data))
+                self.on_given(call.peer, FileKey(module, kind), len(data))

@@ -35,6 +35,7 @@ class Backing(Protocol):
     def write(self, data: bytes, /) -> None: ...
     def restart(self) -> None: ...
     def read_memory(self, offset: int, length: int) -> bytes: ...
+    def read(self, offset: int, length: int, /) -> bytes: ...
     def open(self) -> int | None:
         """A new descriptor of the file; None while there is none."""
 
@@ -59,6 +60,21 @@ class Growing:
     def size(self) -> int:
         """Bytes that are there."""
         return self._backing.size
+
+    def open(self) -> int | None:
+        """A new descriptor of the file; None while all is in memory. Raises StoreError."""
+        return self._backing.open()
+
+    def reading(self) -> Callable[[int, int], bytes]:
+        """Reads at an offset what has come of this beginning. Raises GrowthStopped after another, StoreError."""
+        beginning = self._beginning
+
+        def read(offset: int, length: int) -> bytes:
+            if self._beginning != beginning:
+                raise GrowthStopped("it began anew from another source")
+            return self._backing.read(offset, length)
+
+        return read
 
     def write(self, data: bytes, /) -> None:
         self._backing.write(data)

@@ -28,6 +28,7 @@ from p2pmods.membership.machine import Membership
 from p2pmods.mesh.checksum_peers import ChecksumPeers
 from p2pmods.mesh.desk import Desk
 from p2pmods.mesh.finding import Discovery, Sources
+from p2pmods.mesh.gathering import Gathering
 from p2pmods.mesh.giving import Giving
 from p2pmods.mesh.growing import GrowingFiles, Uploads
 from p2pmods.mesh.interfaces import on_mains, presence, read_interfaces, record_flags
@@ -42,9 +43,9 @@ from p2pmods.mesh.ports import open_sockets
 from p2pmods.mesh.receiving import Receiving
 from p2pmods.mesh.remembered import RememberedMembers
 from p2pmods.mesh.roles import Roles
+from p2pmods.mesh.seeding import Seeding
 from p2pmods.mesh.standing import Standing
 from p2pmods.mesh.wake import MachineWatch
-from p2pmods.swarm.messages import GetFile, GetSmall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,14 +153,16 @@ class Mesh:
         )
         self.growing = GrowingFiles()
         self.giving = Giving(self.growing, outlook.shelf, policy, Uploads(None), outlook.on_given)
-        self.receiving = Receiving(self.links)
+        self.seeding = Seeding(self.giving, key)
+        gathering = Gathering(self.links, self.seeding.seeds, self.standing, entropy, self.strike)
+        self.receiving = Receiving(self.links, gathering)
         self.offers = Offers(store, policy, advertiser, swarm, self.desk.nudge)
         self.roles = Roles(
             self.links, self.members, self.standing, on_director=self._promoted, on_records=self._named
         )
         self.versioning = Versioning(self.links, lambda: self._rendezvous.directors, outlook.shelf.versions)
-        self.links.on(GetFile, self.giving.file)
-        self.links.on(GetSmall, self.giving.small)
+        self.giving.serve(self.links)
+        self.seeding.serve(self.links)
         self.checksums = ChecksumPeers(self.links, self.peers, self._strikes, outlook.reply, policy.database)
         self._mdns = Mdns(self.node_id, swarm.discovery_tag) if settings.mdns else None
         self._discovery = self._build_discovery(entropy)
@@ -185,6 +188,7 @@ class Mesh:
             await services.start(self.links.run)
             await services.start(self.members.run)
             await services.start(self.offers.run)
+            await services.start(self.seeding.run)
             services.start_soon(self.roles.run)
             services.start_soon(watch.run)
             services.start_soon(self._discovery.run, self._presence)

@@ -1,15 +1,16 @@
-"""Bytes from peers into a sink: from one of the holders of an object, or from a fetcher while they arrive there."""
+"""Zips from peers: of those who hold one, or of its fetcher while it arrives there; large ones in pieces from all."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from p2pmods.errors import PeerError, PeerRefused
 from p2pmods.gomod.zipdirectory import MAX_ZIP
-from p2pmods.mesh.tallies import Tallies
+from p2pmods.identity.key import public_of_id
 from p2pmods.swarm.messages import BUSY, KINDS, MAX_SMALL_BODY, FileHead, GetFile
+from p2pmods.swarm.pieces import LARGE, ObjectName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from p2pmods.directory.messages import Growing, Holder
     from p2pmods.gomod.module import FileKey
     from p2pmods.mesh.answer import Answer
+    from p2pmods.mesh.gathering import Gathering
     from p2pmods.mesh.links import Links
+    from p2pmods.mesh.partial import Partial
 
 DEADLINE: Final = 900.0  # seconds for one file, the floor of speed applied all the while
 MOST_HOLDERS: Final = 4  # asked for one object, one after the other
@@ -25,53 +28,67 @@ BUSY_PAUSE: Final = 0.3  # seconds until one that gives to others already is ask
 BUSY_TRIES: Final = 10
 
 
-class Sink(Protocol):
-    """Takes a file's bytes in order; `restart` forgets all of them."""
-
-    @property
-    def size(self) -> int: ...
-    def write(self, data: bytes, /) -> None: ...
-    def restart(self) -> None: ...
-
-
 class Receiving:
     """`received(count)` is told of all bytes that come."""
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, links: Links, gathering: Gathering) -> None:
         self._links = links
-        self.by_peer = Tallies()
+        self._gathering = gathering
+        self.by_peer = gathering.by_peer
 
     async def from_holders(
-        self, key: FileKey, holders: Iterable[Holder], sink: Sink, received: Callable[[int], None]
+        self, key: FileKey, holders: Iterable[Holder], partial: Partial, received: Callable[[int], None]
     ) -> list[str]:
-        """The object that most of the holders have, from the first that gives it, resumed at the next where one
-        breaks off. The ids of those who gave bytes, in order. Raises PeerError when none gave the last."""
-        nodes = choose(holders)
+        """The object that most of the holders have. Raises PeerError when it did not come whole, StoreError.
+
+        The ids of those who gave bytes, beginning with whom to blame when they are wrong.
+        """
+        chosen = choose(holders)
+        if chosen and chosen[0].size >= LARGE:
+            name = ObjectName(key.module.path, key.module.version, chosen[0].sha256, None)
+            return await self._gathering.gather(name, [holder.node for holder in chosen], partial, received)
+        return await self._one_after_the_other(key, chosen[:MOST_HOLDERS], partial, received)
+
+    async def _one_after_the_other(
+        self, key: FileKey, holders: list[Holder], partial: Partial, received: Callable[[int], None]
+    ) -> list[str]:
+        """From the first that gives it, resumed at the next where one breaks off."""
         failure = PeerError("", "nobody holds it")
         givers: list[str] = []
-        sink.restart()
-        for sha256, node in nodes[:MOST_HOLDERS]:
-            wanted = GetFile(key.module.path, key.module.version, KINDS.index(key.kind), sink.size, sha256)
-            before = sink.size
+        partial.restart()
+        for holder in holders:
+            wanted = GetFile(key.module.path, key.module.version, KINDS.index(key.kind), partial.size, holder.sha256)
+            before = partial.size
             try:
-                await self._take(node, wanted, sink, received)
+                await self._take(holder.node, wanted, partial, received)
             except PeerError as error:
                 failure = error
-                givers += [node] * (sink.size > before)
+                givers += [holder.node] * (partial.size > before)
             else:
-                return [*givers, node]
+                return [*givers, holder.node]
         raise failure
 
     async def from_fetcher(
-        self, key: FileKey, growing: Growing, sink: Sink, received: Callable[[int], None]
+        self, key: FileKey, growing: Growing, partial: Partial, received: Callable[[int], None]
     ) -> list[str]:
-        """The file as it arrives at its fetcher, to its end; the fetcher's id. Raises PeerError."""
-        sink.restart()
-        wanted = GetFile(key.module.path, key.module.version, KINDS.index(key.kind), 0, token=growing.token)
-        await self._take(growing.fetcher, wanted, sink, received)
-        return [growing.fetcher]
+        """The file as it arrives at its fetcher, to its end. Raises PeerError, StoreError.
 
-    async def _take(self, node: str, wanted: GetFile, sink: Sink, received: Callable[[int], None]) -> None:
+        When it proves large it goes on in pieces: then everybody who wants it gives what it has to the others.
+        """
+        if growing.received < LARGE and not partial.has_pieces:
+            partial.restart()
+            wanted = GetFile(key.module.path, key.module.version, KINDS.index(key.kind), 0, token=growing.token)
+            if await self._take(growing.fetcher, wanted, partial, received, most=LARGE):
+                return [growing.fetcher]
+            partial.cut_into_pieces()
+        name = ObjectName(key.module.path, key.module.version, None, growing.token)
+        signer = public_of_id(growing.fetcher)
+        return await self._gathering.gather(name, [growing.fetcher], partial, received, signer=signer)
+
+    async def _take(
+        self, node: str, wanted: GetFile, sink: Partial, received: Callable[[int], None], most: int = MAX_ZIP
+    ) -> bool:
+        """False when it was left off because it has more than `most` bytes."""
         answer = await self._ask(node, wanted)
         head = answer.message
         if not isinstance(head, FileHead) or (wanted.sha256 is not None and head.sha256 != wanted.sha256):
@@ -85,9 +102,13 @@ class Receiving:
             sink.write(piece)
             self.by_peer.add(node, len(piece))
             received(len(piece))
+            if sink.size >= most:
+                await answer.discard()
+                return False
         if head.length is not None and sink.size != head.length:
             raise PeerError(node, f"sent {sink.size} bytes of {head.length}")
         self.by_peer.add(node, 0, files=1)
+        return True
 
     async def _ask(self, node: str, wanted: GetFile) -> Answer:
         """Patient with one who gives to others at the moment."""
@@ -102,15 +123,12 @@ class Receiving:
         raise PeerError(node, "gives to others all the time")
 
 
-def choose(holders: Iterable[Holder]) -> list[tuple[bytes, str]]:
-    """(object, node) in the order in which to ask: the object that most hold first, and pieces never mix."""
-    by_object: dict[tuple[bytes, int], list[str]] = {}
+def choose(holders: Iterable[Holder]) -> list[Holder]:
+    """Those of the object that most hold, for bytes of different objects never mix."""
+    by_object: dict[tuple[bytes, int], list[Holder]] = {}
     for holder in holders:
-        by_object.setdefault((holder.sha256, holder.size), []).append(holder.node)
-    if not by_object:
-        return []
-    (sha256, _), nodes = max(by_object.items(), key=lambda item: len(item[1]))
-    return [(sha256, node) for node in nodes]
+        by_object.setdefault((holder.sha256, holder.size), []).append(holder)
+    return max(by_object.values(), key=len, default=[])
 
 
 async def read_small(answer: Answer) -> bytes:

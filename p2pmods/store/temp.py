@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 
 class TempFile:
-    """A sink in DATA/tmp. When that disk is full it goes on in the system's temporary directory.
+    """A sink in DATA/tmp, written in order or anywhere. It goes on in the system's temporary directory when that disk
+    is full.
 
     Then `trouble` says why, and the bytes can still be verified and passed on through `pread` or `open`, but not
     committed. It is the caller's until it is committed; leaving the `with` block discards it otherwise. Not to be
     used from two threads at once.
     """
 
-    __slots__ = ("_closed", "_descriptor", "_spill", "path", "size", "synced", "trouble")
+    __slots__ = ("_closed", "_descriptor", "_position", "_spill", "path", "size", "synced", "trouble")
 
     def __init__(self, directory: Path) -> None:
         self.path: Path = directory / f"{uuid.uuid4().hex}.part"
@@ -32,6 +33,7 @@ class TempFile:
         self.trouble: StoreError | None = None
         self._spill: IO[bytes] | None = None
         self._descriptor = -1
+        self._position = 0
         self._closed = False
         try:
             self._descriptor = fs.create(self.path)
@@ -48,16 +50,29 @@ class TempFile:
 
     def write(self, data: bytes) -> None:
         """Append. Raises StoreError when no disk of this machine takes the bytes."""
+        self.write_at(self.size, data)
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write anywhere; what is left out before it reads as zeros. Raises StoreError as `write` does."""
         self.synced = False
         try:
-            fs.write_all(self._descriptor, data)
+            self._put(offset, data)
         except OSError as error:
             failure = fs.store_error("write", self.path, error)
             if self._spill is not None:
                 raise failure from error
             self._go_elsewhere(failure)
-            self._append_elsewhere(data)
-        self.size += len(data)
+            self._put_elsewhere(offset, data)
+        self.size = max(self.size, offset + len(data))
+
+    def cut(self, size: int) -> None:
+        """Forget what is beyond `size` bytes. Raises StoreError."""
+        if size < self.size:
+            try:
+                os.ftruncate(self._descriptor, size)
+            except OSError as error:
+                raise fs.store_error("truncate", self.path, error) from error
+            self.size, self.synced = size, False
 
     def restart(self) -> None:
         """Forget what was written: another source begins anew. Raises StoreError.
@@ -68,7 +83,6 @@ class TempFile:
             if self._spill is None and os.fstat(self._descriptor).st_nlink > 1:
                 self._begin_anew()
             os.ftruncate(self._descriptor, 0)
-            os.lseek(self._descriptor, 0, os.SEEK_SET)
         except OSError as error:
             raise fs.store_error("truncate", self.path, error) from error
         self.size = 0
@@ -79,13 +93,15 @@ class TempFile:
         os.unlink(self.path)  # noqa: PTH108
         fresh = fs.create(self.path)
         os.close(self._descriptor)
-        self._descriptor = fresh
+        self._descriptor, self._position = fresh, 0
 
     def pread(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`, fewer only at the end. Raises StoreError.
 
-        Where the system has no `pread` the file position moves, so all reading comes after all writing.
+        Where the system has no `pread` the file position moves, so nobody reads while somebody writes.
         """
+        if self._closed:
+            raise StoreError(f"{self.path} is not open any more")
         try:
             return fs.pread(self._descriptor, offset, length)
         except OSError as error:
@@ -110,6 +126,8 @@ class TempFile:
 
     def open(self) -> int:
         """Another descriptor for the bytes, position 0 not promised; it outlives `discard`. Raises StoreError."""
+        if self._closed:  # by now the number may be that of another file
+            raise StoreError(f"{self.path} is not open any more")
         try:
             return os.dup(self._descriptor)
         except OSError as error:
@@ -158,13 +176,13 @@ class TempFile:
             spill: Any = tempfile.TemporaryFile(buffering=0, prefix="p2pmods-")  # noqa: SIM115
         except OSError as error:
             raise failure from error
-        old, self._descriptor, self._spill = self._descriptor, spill.fileno(), spill
+        old, self._descriptor, self._spill, self._position = self._descriptor, spill.fileno(), spill, 0
         if old < 0:
             return
         try:
             offset = 0
             while offset < self.size and (part := fs.pread(old, offset, min(fs.WINDOW, self.size - offset))):
-                self._append_elsewhere(part)
+                self._put_elsewhere(offset, part)
                 offset += len(part)
         except OSError as error:
             raise failure from error
@@ -172,9 +190,17 @@ class TempFile:
             os.close(old)
             fs.remove(self.path)
 
-    def _append_elsewhere(self, data: bytes) -> None:
+    def _put(self, offset: int, data: bytes) -> None:
+        """Raises OSError. Reading moves the position where the system has no `pread`."""
+        if offset != self._position or not hasattr(os, "pread"):
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+        self._position = -1
+        fs.write_all(self._descriptor, data)
+        self._position = offset + len(data)
+
+    def _put_elsewhere(self, offset: int, data: bytes) -> None:
         try:
-            fs.write_all(self._descriptor, data)
+            self._put(offset, data)
         except OSError as error:
             assert self.trouble is not None
             raise self.trouble from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 
@@ -16,7 +15,7 @@ from p2pmods.gomod.info import Info
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.node import meshing
 from p2pmods.testing import upstream_faults as faults
-from tests.world import SWARM, WIDGET, Client, Room, World, wait_met, wait_offered
+from tests.world import SWARM, WIDGET, Client, Room, World, noise, wait_met, wait_offered
 
 KINDS = ("info", "mod", "zip")
 
@@ -192,11 +191,6 @@ async def fetch_all(nodes: list[Client], module: ModuleVersion = WIDGET) -> list
         for number, node in enumerate(nodes):
             nursery.start_soon(fetch, number, node)
     return [sources[number] for number in range(len(nodes))]
-
-
-def noise(size: int) -> bytes:
-    """Go source that does not get smaller."""
-    return b"package widget\n\n// " + json.dumps([hash((size, i)) for i in range(size // 21)]).encode() + b"\n"
 
 
 async def test_five_nodes_that_want_the_same_zip_cause_one_upstream_request(world: World, room: Room) -> None:

@@ -1,0 +1,191 @@
+"""Objects that this node gives pieces of: whole ones, those it fetches, and those it is gathering itself."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from p2pmods.store import fs
+from p2pmods.swarm.bits import first_bits, span
+from p2pmods.swarm.pieces import PIECE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from p2pmods.swarm.piecelist import PieceList
+    from p2pmods.swarm.pieces import ObjectName
+
+MAX_SEEDS: Final = 64
+HEAD_START: Final = 0.2  # seconds for which a piece that has just arrived is shown to one follower only
+LINGER: Final = 30.0  # seconds without anybody who follows, after which a seed may go
+
+
+class SeedStopped(Exception):
+    """Nothing more comes of it here; the text says why."""
+
+
+class Seed:
+    """One object. `have` are the pieces that are here, and `pieces` their list, which `maker` signs if it is ours.
+
+    `read_at(offset, length)` finds the bytes until `hold` is called, and raises OSError, StoreError or SeedStopped.
+    `on_follower` is told of each who begins to follow.
+    """
+
+    def __init__(
+        self,
+        pieces: PieceList,
+        read_at: Callable[[int, int], bytes],
+        *,
+        maker: Ed25519PrivateKey | None = None,
+        on_follower: Callable[[str], None] = lambda _node: None,
+    ) -> None:
+        self.pieces = pieces
+        self.have = 0
+        self.maker = maker
+        self.followers: dict[str, bytes] = {}  # with their signed records
+        self.joins = 0  # of followers, ever
+        self.last_used = trio.current_time()
+        self.is_needed = True  # the object is on its way here
+        self._read_at = read_at
+        self._on_follower = on_follower
+        self._descriptor: int | None = None
+        self._shown = 0  # pieces at the beginning that everybody may know of
+        self._fresh: deque[tuple[float, int]] = deque()  # until when how many at the beginning are not
+        self._stopped: str | None = None
+        self._news = trio.lowlevel.ParkingLot()
+
+    @property
+    def name(self) -> ObjectName:
+        return self.pieces.name
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped is not None
+
+    def grew(self, *, at_once: bool) -> None:
+        """All pieces of the list are here; shown to everybody `at_once`, or each to one follower first.
+
+        One copy of what arrives is enough for the others to get it from each other.
+        """
+        known = len(self.pieces.hashes)
+        if at_once:
+            self._fresh.clear()
+            self._shown = known
+        else:
+            self._fresh.append((trio.current_time() + HEAD_START, known))
+        self.have = first_bits(known)
+        self.changed()
+
+    def shown_to(self, node: str) -> int:
+        """The pieces that this follower may know of now."""
+        now = trio.current_time()
+        while self._fresh and self._fresh[0][0] <= now:
+            self._shown = self._fresh.popleft()[1]
+        if not self._fresh or node not in self.followers:
+            return self.have
+        places = list(self.followers)
+        first = self._shown + (places.index(node) - self._shown) % len(places)
+        bits = first_bits(self._shown)
+        for piece in range(first, len(self.pieces.hashes), len(places)):
+            bits |= 1 << piece
+        return self.have & bits
+
+    def changed(self) -> None:
+        """There is news for those who follow."""
+        self._news.unpark_all()
+
+    def follow(self, node: str, record: bytes) -> None:
+        self.followers[node] = record
+        self.joins += 1
+        self.changed()
+        self._on_follower(node)
+
+    def unfollow(self, node: str) -> None:
+        self.followers.pop(node, None)
+        self.last_used = trio.current_time()
+
+    def stop(self, reason: str) -> None:
+        """Those who follow are told. Harmless when called again."""
+        self._stopped = self._stopped or reason
+        self.close()
+        self.changed()
+
+    async def wait(self) -> None:
+        """For the next news. Raises SeedStopped."""
+        self.check()
+        ends = self._fresh[0][0] if self._fresh else math.inf
+        with trio.move_on_at(ends):
+            await self._news.park()
+        self.check()
+
+    def check(self) -> None:
+        """Raises SeedStopped."""
+        if self._stopped is not None:
+            raise SeedStopped(self._stopped)
+
+    def has(self, first: int, count: int) -> bool:
+        """Whether all of these pieces are here."""
+        wanted = span(first, count)
+        return self.have & wanted == wanted
+
+    def read(self, piece: int) -> bytes:
+        """One piece that is here. Raises OSError, StoreError, SeedStopped."""
+        self.check()
+        if self._descriptor is None:
+            return self._read_at(piece * PIECE, PIECE)
+        return fs.pread(self._descriptor, piece * PIECE, PIECE)
+
+    def hold(self, descriptor: int | None) -> None:
+        """The file is complete and can be read here, wherever it is moved; the descriptor is the seed's own now."""
+        self.close()
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Seeds:
+    """By the objects' names."""
+
+    def __init__(self) -> None:
+        self._seeds: OrderedDict[ObjectName, Seed] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seeds)
+
+    def find(self, name: ObjectName) -> Seed | None:
+        seed = self._seeds.get(name)
+        return None if seed is None or seed.is_stopped else seed
+
+    def add(self, seed: Seed) -> None:
+        """Takes the place of one of the same name; the idlest give way when there are many."""
+        self.remove(seed.name, "it began anew")
+        self._seeds[seed.name] = seed
+        self.sweep()
+
+    def remove(self, name: ObjectName, reason: str) -> None:
+        """Harmless when there is none."""
+        seed = self._seeds.pop(name, None)
+        if seed is not None:
+            seed.stop(reason)
+
+    def sweep(self) -> None:
+        """Let go what nobody follows, and what is too many."""
+        idle = trio.current_time() - LINGER
+        for name, seed in list(self._seeds.items()):
+            unused = not seed.is_needed and not seed.followers
+            if seed.is_stopped or (unused and (seed.last_used < idle or len(self._seeds) > MAX_SEEDS)):
+                self.remove(name, "given long enough")
+
+    def close(self) -> None:
+        """The node stops."""
+        for name in list(self._seeds):
+            self.remove(name, "the node stops")
