@@ -161,6 +161,10 @@ class Seeds:
     def __len__(self) -> int:
         return len(self._seeds)
 
+    def all(self) -> list[Seed]:
+        """At this moment."""
+        return list(self._seeds.values())
+
     def find(self, name: ObjectName) -> Seed | None:
         seed = self._seeds.get(name)
         return None if seed is None or seed.is_stopped else seed

@@ -39,6 +39,7 @@ from p2pmods.mesh.names import key_of_file
 from p2pmods.mesh.ports import open_sockets
 from p2pmods.mesh.roles import DialBack, DialledBack, Directors, WhoDirects
 from p2pmods.swarm.messages import NOT_HELD, YOURSELF, GetFile, GetSmall, SmallHead
+from p2pmods.swarm.pieces import Follow, GetPieces
 from p2pmods.wire.codec import encode
 from p2pmods.wire.proofs import AskHead, AskRecord, AskTile, NotHeld
 from tests.world import SWARM
@@ -129,6 +130,8 @@ class Eve:
             Lookup: found,
             Advert: advertised,
             GetFile: refusing(NOT_HELD),
+            Follow: refusing(NOT_HELD),
+            GetPieces: refusing(NOT_HELD),
             GetSmall: replying(SmallHead(YOURSELF)),
             DialBack: dial_back,
             WhoDirects: named,

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
-
 import trio
 
+from p2pmods.swarm.pieces import PIECE
 from p2pmods.testing import upstream_faults as faults
 from tests.mesh.test_two_nodes import ask_in_vain, download, fetch_all, files_asked, start_room
 from tests.world import WIDGET, Client, Room, World, noise, wait_met, wait_offered
-
-if TYPE_CHECKING:
-    from p2pmods.mesh.tallies import Tally
 
 SIZE = 6 << 20  # bytes of text; the zip has half of it and a little
 
@@ -20,7 +15,6 @@ SIZE = 6 << 20  # bytes of text; the zip has half of it and a little
 def publish_large(world: World) -> int:
     """The size of WIDGET's zip."""
     return len(world.zips[world.publish(text=noise(2 * SIZE))])
-
 
 
 def given(client: Client) -> int:
@@ -60,3 +54,59 @@ async def test_those_who_wait_give_to_each_other_what_they_have(world: World, ro
         assert (await node.file(WIDGET, "zip")).content == world.zips[WIDGET]
         assert node is fetcher or given(node) > 0
     assert size < given(fetcher) < 4 * size
+
+
+async def test_what_came_of_a_fetcher_that_stopped_is_kept_for_the_next_one(world: World, room: Room) -> None:
+    """Of the new fetcher the others take only what they lack."""
+    size = publish_large(world)
+    nodes = await start_room(room, 4)
+    begun, half = trio.Event(), trio.Event()
+
+    async def stall_at_half(exchange: faults.Exchange) -> None:
+        async def send(upto: int) -> None:
+            step = size // 40
+            for at in range(0, upto, step):
+                await exchange.stream.send_all(exchange.answer.body[at : at + step])
+                await trio.sleep(0.02)
+
+        begun.set()
+        await exchange.head(exchange.answer)
+        await send(size // 2)
+        half.set()
+        await trio.sleep_forever()
+
+    world.upstream.fault("v1.0.0.zip", stall_at_half, times=1)
+    sources: list[str] = []
+    async with trio.open_nursery() as nursery:
+        first = nodes[0]
+        nursery.start_soon(ask_in_vain, first)
+        await begun.wait()
+
+        async def fetch_rest() -> None:
+            sources.extend(await fetch_all(nodes[1:]))
+
+        nursery.start_soon(fetch_rest)
+        await half.wait()
+        enough = size // 2 // PIECE - 3
+        while min(pieces_here(node) for node in nodes[1:]) < enough:  # noqa: ASYNC110 - pieces ring no bell
+            await trio.sleep(0.01)
+        nursery.start_soon(room.stop, first)
+    assert sorted(sources) == ["peer", "peer", "upstream"]
+    assert world.asked("v1.0.0.zip") == 2
+    for node in nodes[1:]:
+        assert (await node.file(WIDGET, "zip")).content == world.zips[WIDGET]
+    waiters = [node for node, source in zip(nodes[1:], sources, strict=True) if source == "peer"]
+    for node in waiters:
+        assert received(node) < 1.2 * size
+
+
+def pieces_here(client: Client) -> int:
+    """How many pieces of a large zip are there."""
+    assert client.node.mesh is not None
+    return max((seed.have.bit_count() for seed in client.node.mesh.seeding.seeds.all()), default=0)
+
+
+def received(client: Client) -> int:
+    """Bytes from all peers."""
+    assert client.node.mesh is not None
+    return client.node.mesh.receiving.by_peer.total.bytes

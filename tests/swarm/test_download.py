@@ -146,8 +146,6 @@ def test_a_list_that_still_grows_is_never_complete() -> None:
     one = download(1, complete=False, ann=1)
     bring(one, one.next(now=0)[0], 0)
     assert not one.is_complete
-    one.is_list_complete = True
-    assert one.is_complete
     assert one.givers() == ["ann"]
 
 
