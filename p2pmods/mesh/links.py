@@ -166,6 +166,11 @@ class Links:
             peers=tuple(PeerStatistics.of(link) for link in links if link.is_usable),
         )
 
+    def round_trip(self, node_id: str) -> float:
+        """Seconds to this node, as last measured; 0 when that is not known."""
+        link = self._table.find(node_id)
+        return 0.0 if link is None else link.mux.round_trip or 0.0
+
     # What links use.
 
     def admit(self, link: Link) -> None:

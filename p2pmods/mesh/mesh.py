@@ -139,7 +139,7 @@ class Mesh:
             self._silent,
             self.inflow,
             self._cold_start,
-            self._round_trip,
+            self.links.round_trip,
         )
         self.peers = Peers(
             swarm,
@@ -239,10 +239,6 @@ class Mesh:
         node = await self.links.dial(address, expect=expect, deadline=trio.current_time() + DIAL_TIME)
         self.members.meet(node)
         return node
-
-    def _round_trip(self, node: str) -> float:
-        known = [peer.round_trip for peer in self.links.statistics().peers if peer.node_id == node]
-        return known[0] or 0.0 if known else 0.0
 
     # What happens
 
