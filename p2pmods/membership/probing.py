@@ -30,7 +30,6 @@ class Probe:
     target: bytes
     ping: Ping
     began: float
-    ends: float
     goes_round: bool = False
     asked: set[bytes] = field(default_factory=set)
 
@@ -70,7 +69,7 @@ class Prober:
         core, multiplier = self._core, self._awareness.multiplier
         deadline = timing.probe_deadline(self.timeout)
         if self._probe is not None:
-            core.timers.set(Timer.PROBE, self._probe.ends)
+            core.timers.set(Timer.PROBE, core.timers.when(Timer.END))  # which a stall has moved, if there was one
             return
         idle = now >= core.active_until
         interval = timing.IDLE_INTERVAL if idle else deadline
@@ -79,11 +78,11 @@ class Prober:
             return
         address = core.table.members[target].address()
         ping = self._speaker.ping(target, rumours=core.may_gossip_to(address, now))
-        self._probe = Probe(target, ping, now, now + deadline * multiplier)
+        self._probe = Probe(target, ping, now)
         core.counters.probes += 1
         self._speaker.send(ping, address)
         core.timers.set(Timer.DIRECT, now + self.timeout * multiplier)
-        core.timers.set(Timer.END, self._probe.ends)
+        core.timers.set(Timer.END, now + deadline * multiplier)
 
     def go_round(self, now: float) -> None:
         """No direct answer: another address of it, three others, and the link."""

@@ -31,6 +31,10 @@ class Timers:
     def is_set(self, name: Hashable) -> bool:
         return name in self._at
 
+    def when(self, name: Hashable) -> float:
+        """When it is due; math.inf when it is not set."""
+        return self._at.get(name, math.inf)
+
     def next(self) -> float:
         """The earliest time; math.inf when nothing is due."""
         return min(self._at.values(), default=math.inf)

@@ -30,6 +30,7 @@ from p2pmods.membership.messages import (
 from p2pmods.membership.own import CLONE_WINDOW, Own
 from p2pmods.membership.rumours import NewsPaper, Rumours
 from p2pmods.membership.suspicion import Suspicion
+from p2pmods.membership.timers import Timers
 from p2pmods.wire.codec import decode, encode
 from p2pmods.wire.seal import seal, unseal
 from tests.membership.attacker import key_number, record_of
@@ -404,3 +405,22 @@ def test_large_records_go_over_in_messages_of_a_bounded_size() -> None:
     answer = alone.ann.receive_request(node_id(BOB), TableDigests(bytes(512), 0), now=alone.now)
     assert answer is not None
     assert 16 << 10 < len(encode(answer)) <= 33 << 10
+
+
+def test_a_stall_in_the_middle_of_a_probe_does_not_keep_the_machine_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_timer = Timers.set
+    count = 0
+
+    def counted(self: Timers, name: object, when: float) -> None:
+        nonlocal count
+        count += 1
+        assert count < 100
+        set_timer(self, name, when)
+
+    monkeypatch.setattr(Timers, "set", counted)
+    alone = Alone()
+    for stall in (0.0, 2.0, 0.0, 30.0) * 20:
+        count = 0
+        alone.now = alone.ann.next_timer() + stall
+        alone.ann.handle_timer(now=alone.now)
+        assert alone.ann.next_timer() > alone.now
