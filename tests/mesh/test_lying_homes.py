@@ -346,7 +346,7 @@ async def test_a_home_that_grants_and_then_says_stop(scene: Scene) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(scene.check_served_from_upstream, module)
         await began.wait()
-        growing = Growing(scene.eve.node_id, bytes(16), 1 << 20)
+        growing = Growing(scene.eve.node_id, bytes(16), 1000)
         await scene.eve.tell(scene.ann, Stop(key, TOKEN, growing, scene.eve.record))
     assert scene.eve.count(GetFile) >= 1
 
