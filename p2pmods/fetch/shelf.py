@@ -7,6 +7,7 @@ that is proven.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -65,7 +66,7 @@ class Shelf:
                 try:
                     return OpenFile(stored.size, stored.sha256, self._store.open_file(stored))
                 except StoreError:
-                    continue  # it changed: it is verified anew when somebody here asks for it
+                    continue  # it changed: see look_again
         served = self._fetcher().on_its_way(key)
         if served is None or sha256 not in (None, served.sha256) or not self._is_proven(served):
             return None
@@ -73,6 +74,23 @@ class Shelf:
             return OpenFile(served.size, served.sha256, served.open())
         assert served.body is not None
         return OpenFile(served.size, served.sha256, None, served.body)
+
+    async def look_again(self, module: ModuleVersion) -> bool:
+        """Verify anew what was changed since it was verified: a copied or restored store is as good as before."""
+        changed = [key for kind in (FileKind.MOD, FileKind.ZIP) if self._has_changed(key := FileKey(module, kind))]
+        for key in changed:
+            with suppress(FetchFailed, StoreError):
+                await self._fetcher().get(key, only_held=True)
+        return bool(changed)
+
+    def _has_changed(self, key: FileKey) -> bool:
+        for stored in self._store.held(key):
+            if self._policy.may_give(stored):
+                try:
+                    os.close(self._store.open_file(stored))
+                except StoreError:
+                    return True
+        return False
 
     def versions(self, path: str) -> list[str]:
         """The versions of a module whose `.mod` and zip may be given, at most MOST_LISTED of the highest."""

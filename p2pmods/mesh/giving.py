@@ -33,6 +33,7 @@ from p2pmods.swarm.messages import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from p2pmods.gomod.module import ModuleVersion
     from p2pmods.mesh.call import Call
     from p2pmods.mesh.links import Links
     from p2pmods.mesh.policy import SharingPolicy
@@ -60,6 +61,10 @@ class OpenFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Once."""
         if self._descriptor is not None:
             os.close(self._descriptor)
 
@@ -78,6 +83,9 @@ class Shelf(Protocol):
 
     def open_file(self, key: FileKey, sha256: str | None) -> OpenFile | None:
         """A whole file, of any bytes when `sha256` (hex) is None; the caller closes it."""
+
+    async def look_again(self, module: ModuleVersion) -> bool:
+        """Verify anew what was changed (copied, restored) since it was verified; whether there was any such file."""
 
     def versions(self, path: str) -> list[str]:
         """The versions of a module whose `.mod` and zip can be given."""
@@ -152,7 +160,7 @@ class Giving:
             self._now += Counter()  # nobody is kept for nothing
 
     async def _whole(self, call: Call, key: FileKey, wanted: GetFile) -> None:
-        file = self.shelf.open_file(key, wanted.sha256.hex() if wanted.sha256 is not None else None)
+        file = await open_again(self.shelf, key, wanted.sha256)
         if file is None:
             await call.refuse(NOT_HELD, "not held")
             return
@@ -200,6 +208,8 @@ class Giving:
             return
         may = self.policy.may_ask(path) and not self.policy.paused
         small = self.shelf.held_small(question) if may else None
+        if may and small is None and await self.shelf.look_again(question.key.module):
+            small = self.shelf.held_small(question)
         if small is not None:
             await self._send_small(call, SmallHead(READY), small)
         elif question.held_only or not may:
@@ -225,3 +235,12 @@ class Giving:
             if data is not None:
                 self.by_peer.add(call.peer, len(data), files=1)
                 self.on_given(call.peer, FileKey(module, kind), len(data))
+
+
+async def open_again(shelf: Shelf, key: FileKey, sha256: bytes | None) -> OpenFile | None:
+    """A whole file; when it was changed since it was verified, after another look at it."""
+    wanted = sha256.hex() if sha256 is not None else None
+    file = shelf.open_file(key, wanted)
+    if file is None and await shelf.look_again(key.module):
+        file = shelf.open_file(key, wanted)
+    return file

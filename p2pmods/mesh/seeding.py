@@ -14,6 +14,7 @@ import trio
 from p2pmods.errors import MalformedData, P2pmodsError, StoreError
 from p2pmods.identity.key import public_bytes
 from p2pmods.identity.records import open_record
+from p2pmods.mesh.giving import open_again
 from p2pmods.mesh.growing import GrowthStopped
 from p2pmods.mesh.seeds import Seed, Seeds, SeedStopped
 from p2pmods.mesh.turns import Turns
@@ -189,9 +190,14 @@ class Seeding:
             growing = await self._giving.growing.find(key, name.token)
             found = self.seeds.find(name)
             return found or (self._grow(name, growing) if growing is not None else None)
-        assert name.sha256 is not None
-        file = self._giving.shelf.open_file(key, name.sha256.hex())
-        return None if file is None else self.seeds.find(name) or self._open(name, file)
+        file = await open_again(self._giving.shelf, key, name.sha256)
+        if file is None:
+            return None
+        begun = self.seeds.find(name)
+        if begun is None:
+            return self._open(name, file)
+        file.close()
+        return begun
 
     def _new_list(self, name: ObjectName) -> PieceList:
         return PieceList(name, public_bytes(self._maker))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -29,10 +28,11 @@ from p2pmods.swarm.messages import (
     SmallHead,
     unpack_small,
 )
+from p2pmods.swarm.pieces import Follow, Followed, ObjectName
 from p2pmods.testing import upstream_faults as faults
 from p2pmods.wire.proofs import AskRecord, NotHeld
 from tests.mesh.hostile import TOKEN, Eve, digest, open_eve, versions_at
-from tests.world import SWARM, WIDGET, Client, Room, World
+from tests.world import SWARM, WIDGET, Client, Room, World, noise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,7 +252,7 @@ async def test_who_comes_when_enough_are_served_is_sent_elsewhere(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(giving, "MAX_UPLOADS", 3)
-    big = scene.world.publish(ModuleVersion("example.org/acme/big", "v1.0.0"), text=noise())
+    big = scene.world.publish(ModuleVersion("example.org/acme/big", "v1.0.0"), text=noise(8 << 20))
     await hold(scene, big)
     answers = [await scene.eve.ask(scene.ann, get(big)) for _ in range(3)]
     assert scene.mesh.giving.statistics().now == 3
@@ -269,7 +269,7 @@ async def test_nobody_takes_everybody_elses_turns(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(giving, "MAX_OF_PEER", 2)
-    big = scene.world.publish(ModuleVersion("example.org/acme/big", "v1.0.0"), text=noise())
+    big = scene.world.publish(ModuleVersion("example.org/acme/big", "v1.0.0"), text=noise(8 << 20))
     await hold(scene, big)
     answers = [await scene.eve.ask(scene.ann, get(big)) for _ in range(2)]  # and she takes nothing of them
     assert await refused(scene.eve, scene.ann, get(big)) == BUSY
@@ -277,11 +277,6 @@ async def test_nobody_takes_everybody_elses_turns(
         assert (await body(dan, scene.ann, get(big)))[1] == scene.world.zips[big]
     for answer in answers:
         await answer.discard()
-
-
-def noise() -> bytes:
-    """Four megabytes that do not get smaller."""
-    return b"package big\n//" + Random(1).randbytes(4 << 20).hex().encode()
 
 
 # As a home.
@@ -335,3 +330,39 @@ async def test_a_home_fetches_nothing_when_it_was_asked_for_what_it_holds(scene:
     module = scene.next_version()
     assert (await scene.eve.ask(scene.ann, get_small(module))).message == SmallHead(YOURSELF)
     assert scene.world.asked(module.version) == 0
+
+
+def put_in_place(scene: Scene, kind: str, data: bytes | None = None) -> None:
+    """A backup puts each file of a kind back: another inode and time, and the same bytes unless `data` is given."""
+    for path in (scene.ann.node.config.data / "modules").rglob(f"*.{kind}"):
+        copy = path.with_suffix(".copy")
+        copy.write_bytes(path.read_bytes() if data is None else data)
+        copy.replace(path)
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+async def test_a_store_that_was_copied_gives_as_before(scene: Scene, *, large: bool) -> None:
+    module = scene.world.publish(scene.versions(), text=noise(4 << 20) if large else b"package widget\n")
+    await hold(scene, module)
+    good = scene.world.zips[module]
+    for kind in ("zip", "mod", "info"):
+        put_in_place(scene, kind)
+    _, data = await body(scene.eve, scene.ann, get_small(module))
+    assert unpack_small(data).files.mod == f"module {module.path}\n".encode()
+    if large:
+        name = ObjectName(module.path, module.version, digest(good), None)
+        answer = await scene.eve.ask(scene.ann, Follow(name, 0, scene.eve.record))
+        assert isinstance(answer.message, Followed)
+        await answer.discard()
+        put_in_place(scene, "zip")
+    head, data = await body(scene.eve, scene.ann, get(module))
+    assert (head, data) == (FileHead(len(good), digest(good)), good)
+
+
+async def test_of_a_changed_store_nobody_gets_what_is_not_what_it_was(scene: Scene) -> None:
+    module = scene.next_version()
+    await hold(scene, module)
+    put_in_place(scene, "zip", b"PK\3\4 something else")
+    put_in_place(scene, "mod", b"module evil.example/other\n")
+    assert await refused(scene.eve, scene.ann, get(module)) == NOT_HELD
+    assert await body(scene.eve, scene.ann, get_small(module)) == (SmallHead(YOURSELF), b"")
