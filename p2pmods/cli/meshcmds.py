@@ -40,6 +40,8 @@ def human_peers(report: dict[str, Any], own: str | None) -> list[str]:
     lines = [f"{place}: {reach(mesh)}"]
     if mesh["state"] == "paused":
         lines.append("paused: nothing is given or offered until p2pmods resume")
+    elif mesh.get("reluctance"):
+        lines.append(f"nothing is given or offered now: {printable(mesh['reluctance'])}")
     if not found:
         return [*lines, ALONE if mesh["mdns"] else f"{ALONE}; mDNS is off here"]
     head = ("node", "state", "address", "round trip", "given", "received")

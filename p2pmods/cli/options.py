@@ -47,6 +47,10 @@ _SETTINGS: dict[str, Any] = {
         list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="A node to try (may be given many times).")
     ],
     "mdns": Annotated[bool | None, typer.Option("--mdns/--no-mdns", help="Find nodes on the local network.")],
+    "upload_limit": Annotated[
+        str | None,
+        typer.Option("--upload-limit", metavar="RATE", help="Most that goes to peers a second: 50Mbit, 6MB, off."),
+    ],
     "swarm": Annotated[
         str | None,
         typer.Option(

@@ -37,6 +37,7 @@ _DEFAULTS: Final[dict[str, object]] = {
     "peer_listen": None,
     "peers": (),
     "mdns": True,
+    "upload_limit": "auto",
     "swarm": "public",
 }
 

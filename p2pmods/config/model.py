@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from p2pmods.config.values import Address, SwarmSetting
+    from p2pmods.config.values import Address, SwarmSetting, UploadLimit
     from p2pmods.gomod.goproxy import ProxyStep
     from p2pmods.gomod.gosumdb import SumdbSetting
     from p2pmods.gomod.patterns import Patterns
@@ -42,6 +42,7 @@ class Config:
     peer_listen: Address | None
     peers: tuple[Address, ...]
     mdns: bool
+    upload_limit: UploadLimit
     swarm: SwarmSetting
     origins: Mapping[str, str]
     texts: Mapping[str, str]

@@ -78,6 +78,12 @@ SETTINGS: Final = (
     Setting("peer_listen", "--peer-listen", values.parse_any_address, "HOST:PORT; :PORT for all interfaces"),
     Setting("peers", "--peer", values.parse_peers, "HOST:PORT, with commas between them", may_be_empty=True),
     Setting("mdns", "--mdns", values.parse_bool, _BOOL),
+    Setting(
+        "upload_limit",
+        "--upload-limit",
+        values.parse_upload_limit,
+        "auto, off, or a rate such as 50Mbit or 6MB a second",
+    ),
     Setting("swarm", "--swarm", values.parse_swarm, "public, or NAME:SECRET with 64 hex digits", secret=True),
 )
 BY_KEY: Final = {setting.key: setting for setting in SETTINGS}

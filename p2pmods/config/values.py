@@ -14,11 +14,14 @@ from typing import Final
 
 MAX_VALUE: Final = 64 << 10  # characters; a GOPROXY list or a pattern list is some hundred
 MAX_LIST: Final = 1000
+MIN_RATE: Final = 64e3  # bytes a second: below this floor a transfer counts as broken
 
 _TRUE: Final = frozenset({"true", "on", "1", "yes"})
 _FALSE: Final = frozenset({"false", "off", "0", "no"})
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,128}")
+_RATE: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([kmg])(b|bit)(?:/s|ps)?")
+_SCALES: Final = {"k": 1e3, "m": 1e6, "g": 1e9}
 _SWARM_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SWARM_SECRET: Final = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -37,6 +40,14 @@ class Address:
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it; a name counts only when it is `localhost`."""
         return is_loopback_host(self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimit:
+    """The most that goes to peers, in bytes a second; None without a limit. `is_automatic`: as the network is."""
+
+    rate: float | None
+    is_automatic: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,20 @@ def parse_swarm(raw: object) -> SwarmSetting:
     if not colon or name == "public" or not _SWARM_NAME.fullmatch(name) or not _SWARM_SECRET.fullmatch(secret):
         raise ValueError("it has another form")
     return SwarmSetting(name, bytes.fromhex(secret))
+
+
+def parse_upload_limit(raw: object) -> UploadLimit:
+    """`auto`, `off` (TOML: also `false`), or a number with a unit: bits (`50Mbit`) or bytes (`6MB`) a second."""
+    text = "off" if raw is False else parse_text(raw).strip().lower()
+    if text in ("auto", "off"):
+        return UploadLimit(None, is_automatic=text == "auto")
+    found = _RATE.fullmatch(text)
+    if found is None:
+        raise ValueError("it has another form")
+    rate = float(found[1]) * _SCALES[found[2]] * (1 if found[3] == "b" else 1 / 8)
+    if rate < MIN_RATE:
+        raise ValueError("so little is of no use to anybody: p2pmods pause gives nothing")
+    return UploadLimit(rate, is_automatic=False)
 
 
 def parse_path(raw: object) -> Path:

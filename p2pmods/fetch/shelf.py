@@ -94,7 +94,7 @@ class Shelf:
 
     def versions(self, path: str) -> list[str]:
         """The versions of a module whose `.mod` and zip may be given, at most MOST_LISTED of the highest."""
-        if not self._policy.may_ask(path) or self._policy.paused:
+        if not self._policy.may_ask(path) or not self._policy.gives:
             return []
         highest = in_order(self._holdings.deliverable(path))[-MOST_LISTED:]
         return [version for version in highest if self._gives_all(ModuleVersion(path, version))]

@@ -143,7 +143,7 @@ class Giving:
         except P2pmodsError as error:
             await call.refuse(NOT_HELD, str(error))
             return
-        if self.policy.paused:
+        if not self.policy.gives:
             await call.refuse(BUSY, "does not give at the moment")
             return
         if self._now.total() >= MAX_UPLOADS or self._now[call.peer] >= MAX_OF_PEER:
@@ -206,7 +206,7 @@ class Giving:
         except P2pmodsError as error:
             await call.refuse(NOT_HELD, str(error))
             return
-        may = self.policy.may_ask(path) and not self.policy.paused
+        may = self.policy.may_ask(path) and self.policy.gives
         small = self.shelf.held_small(question) if may else None
         if may and small is None and await self.shelf.look_again(question.key.module):
             small = self.shelf.held_small(question)

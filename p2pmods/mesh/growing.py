@@ -188,18 +188,19 @@ class GrowingFiles:
 
 
 class Uploads:
-    """A cap on what is given away: `rate` in bytes a second, None without one. A caller waits for its turn."""
+    """A cap on what is given away: `rate` in bytes a second, None without one, may change at any time. A caller waits
+    for its turn."""
 
     BURST: Final = 1.0  # seconds of the rate that may go out at once
 
     def __init__(self, rate: float | None) -> None:
-        self._rate = rate
+        self.rate = rate
         self._due = -math.inf  # when all that was let through would have gone out at the rate
 
     async def take(self, count: int) -> None:
         """Wait until `count` more bytes may go out."""
-        if self._rate is None:
+        if self.rate is None:
             return
         now = trio.current_time()
-        self._due = max(self._due, now - self.BURST) + count / self._rate
+        self._due = max(self._due, now - self.BURST) + count / self.rate
         await trio.sleep(max(0.0, self._due - now))

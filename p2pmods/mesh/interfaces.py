@@ -22,7 +22,7 @@ IPInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 MAX_INTERFACES: Final = 256  # a container host may have thousands, of which none is ordinary
 _SYSFS: Final = Path("/sys/class/net")
-_POWER: Final = Path("/sys/class/power_supply")
+POWER: Final = Path("/sys/class/power_supply")
 _ORDER: Final = (Kind.WIRED, Kind.LAN, Kind.WIFI)
 
 
@@ -125,19 +125,25 @@ def _can_be_dialled(address: IPAddress) -> bool:
     return not (address.is_unspecified or address.is_multicast or (address.version == 6 and address.is_link_local))
 
 
-def on_mains(power: Path = _POWER) -> bool | None:
+def on_mains(power: Path = POWER) -> bool | None:
     """Whether this machine is not running on its battery; None where the system does not tell it cheaply."""
+    batteries = supplies(power)
+    return None if batteries is None else not any(word(place / "status") == "Discharging" for place in batteries)
+
+
+def supplies(power: Path = POWER) -> list[Path] | None:
+    """The machine's batteries; none with a kernel that knows of none. None where the system does not tell it."""
     if sys.platform != "linux":
         return None
     try:
-        supplies = [place for place in power.iterdir() if _word(place / "scope") != "Device"]  # a mouse has one too
+        places = [place for place in power.iterdir() if word(place / "scope") != "Device"]  # a mouse has one too
     except OSError:
-        return True  # a kernel without batteries
-    batteries = [place for place in supplies if _word(place / "type") == "Battery"]
-    return not any(_word(place / "status") == "Discharging" for place in batteries)
+        return []
+    return [place for place in places if word(place / "type") == "Battery"]
 
 
-def _word(path: Path) -> str:
+def word(path: Path) -> str:
+    """What the small file says, cut and stripped; empty when it cannot be read."""
     try:
         return path.read_text("ascii", "replace")[:64].strip()
     except OSError:

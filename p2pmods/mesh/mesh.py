@@ -34,6 +34,7 @@ from p2pmods.mesh.growing import GrowingFiles, Uploads
 from p2pmods.mesh.interfaces import on_mains, presence, read_interfaces, record_flags
 from p2pmods.mesh.links import Links
 from p2pmods.mesh.listing import Versioning
+from p2pmods.mesh.manners import Manners, upload_rate
 from p2pmods.mesh.mdns import Mdns
 from p2pmods.mesh.members import Members
 from p2pmods.mesh.names import key_of_name
@@ -76,15 +77,15 @@ class Mesh:
         settings: MeshSettings,
         outlook: Outlook,
     ) -> None:
-        now = trio.current_time()
-        entropy = random.SystemRandom()
+        now, entropy = trio.current_time(), random.SystemRandom()
         key_of = partial(key_of_name, swarm)
         self.swarm = swarm
         self.node_id = id_of_key(key)
         self.policy = policy
         self._settings = settings
-        self._outlook = outlook
+        self.outlook = outlook
         self._sockets = open_sockets(settings.listen, settings.data)
+        self._uploads = Uploads(None)
         self._presence = self._look_around()
         self.links = Links(
             swarm,
@@ -101,14 +102,7 @@ class Mesh:
         self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)
         self._latency = Latency()
         self.inflow = Inflow()
-        machine = Membership(
-            key,
-            swarm.datagram_key,
-            entropy,
-            now=now,
-            incarnation=0,
-            hearsay_only=policy.is_public,
-        )
+        machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
         self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
         home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
@@ -152,11 +146,12 @@ class Mesh:
             tree=outlook.tree,
         )
         self.growing = GrowingFiles()
-        self.giving = Giving(self.growing, outlook.shelf, policy, Uploads(None), outlook.on_given)
+        self.giving = Giving(self.growing, outlook.shelf, policy, self._uploads, outlook.on_given)
         self.seeding = Seeding(self.giving, key)
         gathering = Gathering(self.links, self.seeding.seeds, self.standing, entropy, self.strike)
         self.receiving = Receiving(self.links, gathering)
         self.offers = Offers(store, policy, advertiser, swarm, self.desk.nudge)
+        self._manners = Manners(settings.upload_limit, policy, self.offers.reconsider)
         self.roles = Roles(
             self.links, self.members, self.standing, on_director=self._promoted, on_records=self._named
         )
@@ -190,6 +185,7 @@ class Mesh:
             await services.start(self.offers.run)
             await services.start(self.seeding.run)
             services.start_soon(self.roles.run)
+            services.start_soon(self._manners.run)
             services.start_soon(watch.run)
             services.start_soon(self._discovery.run, self._presence)
             if self._mdns is not None:
@@ -231,6 +227,7 @@ class Mesh:
 
     def _look_around(self) -> Presence:
         interfaces = read_interfaces()
+        self._uploads.rate = upload_rate(self._settings.upload_limit, interfaces)
         self._flags = record_flags(interfaces, mains=on_mains())
         host = self._settings.listen.host if self._settings.listen is not None else ""
         return presence(interfaces, host, self._sockets.port)
@@ -248,7 +245,7 @@ class Mesh:
             self._cold_start.newcomer(now=trio.current_time())
             self.members.meet(node)
             self.roles.met()
-            self._services.start_soon(self.checksums.compare_heads, node, self._outlook.note_head)
+            self._services.start_soon(self.checksums.compare_heads, node, self.outlook.note_head)
 
     def _promoted(self, endpoint: Endpoint) -> None:
         self.standing.promote(endpoint)
@@ -286,7 +283,7 @@ class Mesh:
         self._discovery.move(self._presence)
         if self._mdns is not None:
             self._mdns.move(self._presence)
-        self._outlook.on_network_change()
+        self.outlook.on_network_change()
 
     def _woke(self, seconds: float) -> None:
         """The machine slept: nothing that was agreed before counts any more."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from p2pmods.config.values import Address
+    from p2pmods.config.values import Address, UploadLimit
     from p2pmods.directory.ability import Ability
     from p2pmods.gomod.module import FileKey
     from p2pmods.mesh.giving import Shelf
@@ -25,6 +25,7 @@ class MeshSettings:
     listen: Address | None
     peers: tuple[Address, ...]
     mdns: bool
+    upload_limit: UploadLimit
     may_meet: bool
     started: float
 

@@ -24,7 +24,13 @@ class SharingPolicy:
         self.is_public = is_public
         self.database = database
         self._is_private = is_private
-        self.paused = False
+        self.paused = False  # by the user
+        self.reluctance: str | None = None  # why nothing is given at the moment, though the user did not say so
+
+    @property
+    def gives(self) -> bool:
+        """Whether anything is given now."""
+        return not self.paused and self.reluctance is None
 
     def may_ask(self, path: str) -> bool:
         """Whether a peer may hear the name of this module path."""
@@ -32,6 +38,6 @@ class SharingPolicy:
 
     def may_give(self, stored: StoredFile) -> bool:
         """Whether a peer may get these bytes. An `.info` has no proof: it goes along with a `.mod` that has one."""
-        if self.paused or stored.key.kind is FileKind.INFO or self._is_private(stored.key.module.path):
+        if not self.gives or stored.key.kind is FileKind.INFO or self._is_private(stored.key.module.path):
             return False
         return any(isinstance(item, SumdbProof) and item.database == self.database for item in stored.evidence)

@@ -49,8 +49,9 @@ def _state(mesh: Mesh, node: str) -> str:
 
 def mesh_report(mesh: Mesh) -> dict[str, Any]:
     """The mesh itself: `swarm`, `database`, `state` (`on`, `paused`), `problem` (None), `role` (`director`, `leaf`),
-    `mdns`, `offered` (files), `given`, `given_now` (bodies on their way), `received`, and `claims`: how often a
-    zip was had in which way (claims.OUTCOMES); these three since the start."""
+    `mdns`, `reluctance` (why nothing is given at the moment, though not paused; None), `upload_limit` (bytes a
+    second, None), `offered` (files), `given`, `given_now` (bodies on their way), `received`, and `claims`: how often
+    a zip was had in which way (claims.OUTCOMES); these three since the start."""
     given = mesh.giving.statistics()
     return {
         "state": "paused" if mesh.policy.paused else "on",
@@ -59,6 +60,8 @@ def mesh_report(mesh: Mesh) -> dict[str, Any]:
         "database": mesh.policy.database,
         "role": "director" if mesh.standing.is_director else "leaf",
         "mdns": mesh.has_mdns,
+        "reluctance": mesh.policy.reluctance,
+        "upload_limit": mesh.giving.uploads.rate,
         "offered": len(mesh.offers.offered()),
         "given": {"files": given.files, "bytes": given.bytes},
         "given_now": given.now,

@@ -98,7 +98,7 @@ class Seeding:
         except P2pmodsError as error:
             await call.refuse(NOT_HELD, str(error))
             return
-        if self._giving.policy.paused:
+        if not self._giving.policy.gives:
             await call.refuse(BUSY, "does not give at the moment")
             return
         seed = await self._seed_of(asked.name, key)
@@ -158,7 +158,7 @@ class Seeding:
         if seed is None or call.peer not in seed.followers or not seed.has(wanted.first, wanted.count):
             await call.refuse(NOT_HELD, "not here")
             return
-        if self._giving.policy.paused or not self._turns.may_queue(call.peer):
+        if not self._giving.policy.gives or not self._turns.may_queue(call.peer):
             await call.refuse(BUSY, "gives enough already")
             return
         try:

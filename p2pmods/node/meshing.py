@@ -112,6 +112,7 @@ class Meshing:
             listen=config.peer_listen,
             peers=config.peers,
             mdns=config.mdns and not is_ci,
+            upload_limit=config.upload_limit,
             may_meet=not is_ci,
             started=trio.current_time() - (time.monotonic() - BEGAN),
         )
@@ -137,7 +138,7 @@ def _ability(config: Config, policy: SharingPolicy, checksums: Checksums, upstre
     if statistics.state != "off" and not config.offline:
         kind = PROXY if "url" in steps else ORIGIN
     flags = DATABASE if checksums.statistics().state in ("ok", "unreached") else 0
-    flags |= 0 if policy.paused else UPLOADS
+    flags |= UPLOADS if policy.gives else 0
     flags |= FAILING if statistics.state == "offline" else 0
     success = statistics.last_success
     return Ability(kind, flags, None if success is None else max(0, int(time.time() - success)))

@@ -14,6 +14,7 @@ from p2pmods.config import Address, Config, load_config
 from p2pmods.config.settings import SETTINGS
 from p2pmods.config.setup_record import SetupRecord, read_setup_record, write_setup_record
 from p2pmods.config.sources import Given, parse_given
+from p2pmods.config.values import UploadLimit
 from p2pmods.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -139,6 +140,20 @@ def test_true_and_false_have_four_forms(text: str, value: bool) -> None:
     assert load(environ={"P2PMODS_OFFLINE": text}).offline is value
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("50Mbit", 6.25e6), ("6 MB/s", 6e6), ("1.5mb", 1.5e6), ("64kb", 64e3), ("10Gbit", 1.25e9), ("off", None)],
+)
+def test_an_upload_limit_is_in_bits_or_bytes_a_second(text: str, rate: float | None) -> None:
+    assert load(environ={"P2PMODS_UPLOAD_LIMIT": text}).upload_limit == UploadLimit(rate, is_automatic=False)
+
+
+def test_an_upload_limit_is_automatic_unless_it_is_set() -> None:
+    config = load()
+    assert config.upload_limit == UploadLimit(None, is_automatic=True)
+    assert config.texts["upload_limit"] == "auto"
+
+
 def test_flags_that_switch_something_off_are_named_as_typed() -> None:
     config = load({"mesh": False, "mdns": None})
     assert not config.mesh
@@ -167,6 +182,11 @@ def test_flags_that_switch_something_off_are_named_as_typed() -> None:
         ("API_TOKEN", "short"),
         ("ALLOWED_HOSTS", "a b"),
         ("PEER_LISTEN", "x"),
+        ("UPLOAD_LIMIT", "5"),
+        ("UPLOAD_LIMIT", "fast"),
+        ("UPLOAD_LIMIT", "-5MB"),
+        ("UPLOAD_LIMIT", "0MB"),
+        ("UPLOAD_LIMIT", "63kB"),
         ("DATA", "~nobody-of-this-name/x"),
     ],
 )
