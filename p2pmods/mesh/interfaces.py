@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import ifaddr
 
+from p2pmods.config.values import Address
 from p2pmods.identity.records import MAINS, MAX_ENDPOINTS, WIRED, Endpoint
 from p2pmods.mesh.kinds import Kind, kind_by_name, kind_by_sysfs
 
@@ -50,6 +51,11 @@ class Presence:
     multicast: tuple[str, ...]
     subnets: tuple[IPNetwork, ...]
     port: int
+
+    @property
+    def best(self) -> Address:
+        """Where neighbours find the node best."""
+        return Address(self.announced[0] if self.announced else "127.0.0.1", self.port)
 
     @property
     def is_loopback_only(self) -> bool:
@@ -108,6 +114,13 @@ def presence(interfaces: Iterable[Interface], listen_host: str, port: int) -> Pr
         subnets=tuple(dict.fromkeys(ip.network for ip in addresses)),
         port=port,
     )
+
+
+def look_around(listen: Address | None, port: int) -> tuple[Presence, int]:
+    """Where a node is now that listens on `listen` (None for everywhere) and `port`, and the flags of its record."""
+    interfaces = read_interfaces()
+    host = listen.host if listen is not None else ""
+    return presence(interfaces, host, port), record_flags(interfaces, mains=on_mains())
 
 
 def _rank(kind: Kind) -> int:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from p2pmods.config.values import Address
 from p2pmods.directory.adverts import Advertiser
 from p2pmods.directory.asking import Surroundings
 from p2pmods.directory.coldstart import ColdStart
@@ -31,7 +30,7 @@ from p2pmods.mesh.finding import Discovery, Sources
 from p2pmods.mesh.gathering import Gathering
 from p2pmods.mesh.giving import Giving
 from p2pmods.mesh.growing import GrowingFiles, Uploads
-from p2pmods.mesh.interfaces import on_mains, presence, read_interfaces, record_flags
+from p2pmods.mesh.interfaces import look_around
 from p2pmods.mesh.links import Links
 from p2pmods.mesh.listing import Versioning
 from p2pmods.mesh.mdns import Mdns
@@ -52,9 +51,9 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from p2pmods.config.values import Address
     from p2pmods.identity.records import SignedRecord
     from p2pmods.identity.swarm import Swarm
-    from p2pmods.mesh.interfaces import Presence
     from p2pmods.mesh.outlook import MeshSettings, Outlook
     from p2pmods.mesh.policy import SharingPolicy
     from p2pmods.store.store import Store
@@ -85,7 +84,7 @@ class Mesh:
         self._settings = settings
         self._outlook = outlook
         self._sockets = open_sockets(settings.listen, settings.data)
-        self._presence = self._look_around()
+        self._presence, self._flags = look_around(settings.listen, self._sockets.port)
         self.links = Links(
             swarm,
             key,
@@ -158,7 +157,12 @@ class Mesh:
         self.receiving = Receiving(self.links, gathering)
         self.offers = Offers(store, policy, advertiser, swarm, self.desk.nudge)
         self.roles = Roles(
-            self.links, self.members, self.standing, on_director=self._promoted, on_records=self._named
+            self.links,
+            self.members,
+            self.standing,
+            directors=lambda: self._rendezvous.directors,
+            on_director=self._promoted,
+            on_records=self._named,
         )
         self.versioning = Versioning(self.links, lambda: self._rendezvous.directors, outlook.shelf.versions)
         self.giving.serve(self.links)
@@ -224,16 +228,9 @@ class Mesh:
     @property
     def address(self) -> str:
         """`host:port` under which neighbours find this node best."""
-        host = self._presence.announced[0] if self._presence.announced else "127.0.0.1"
-        return str(Address(host, self._sockets.port))
+        return str(self._presence.best)
 
     # What is around
-
-    def _look_around(self) -> Presence:
-        interfaces = read_interfaces()
-        self._flags = record_flags(interfaces, mains=on_mains())
-        host = self._settings.listen.host if self._settings.listen is not None else ""
-        return presence(interfaces, host, self._sockets.port)
 
     async def _dial(self, address: Address, expect: str | None) -> str:
         node = await self.links.dial(address, expect=expect, deadline=trio.current_time() + DIAL_TIME)
@@ -279,7 +276,7 @@ class Mesh:
 
     def _moved(self) -> None:
         """Interfaces or addresses changed: nobody may know where this node is now."""
-        self._presence = self._look_around()
+        self._presence, self._flags = look_around(self._settings.listen, self._sockets.port)
         self.standing.stand(self._presence.endpoints, self._flags)
         self.links.reset("the network changed")
         self.roles.met()
