@@ -31,6 +31,7 @@ from p2pmods.mesh.gathering import Gathering
 from p2pmods.mesh.giving import Giving
 from p2pmods.mesh.growing import GrowingFiles, Uploads
 from p2pmods.mesh.interfaces import look_around
+from p2pmods.mesh.introductions import Introductions
 from p2pmods.mesh.links import Links
 from p2pmods.mesh.listing import Versioning
 from p2pmods.mesh.mdns import Mdns
@@ -164,6 +165,10 @@ class Mesh:
             on_director=self._promoted,
             on_records=self._named,
         )
+        introductions = Introductions(
+            self.links, directors=lambda: self._rendezvous.directors, record=lambda: self.standing.record.raw
+        )
+        self.links.introduce = introductions.ask
         self.versioning = Versioning(self.links, lambda: self._rendezvous.directors, outlook.shelf.versions)
         self.giving.serve(self.links)
         self.seeding.serve(self.links)
