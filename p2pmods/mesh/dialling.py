@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from p2pmods.errors import PeerError
+from p2pmods.errors import PeerError, PeerNotReached
 from p2pmods.upstream.dial import race
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Dialler:
         self._under_way: dict[str, _Dial] = {}
 
     async def reach(self, node_id: str, deadline: float, nursery: trio.Nursery) -> Link:
-        """A new link to the node. Raises PeerError."""
+        """A new link to the node. Raises PeerError; PeerNotReached when that node does not reach this one either."""
         dial = self._under_way.get(node_id)
         if dial is None:
             dial = self._under_way[node_id] = _Dial()
@@ -98,8 +97,13 @@ class Dialler:
             with trio.move_on_after(HEAD_START):
                 await over.wait()
             if not dial.done.is_set():
-                with suppress(PeerError):  # what is said is why the node could not be dialled
+                try:
                     await self._introduce(node_id)
+                except PeerNotReached as error:  # then it makes no sense to wait for an address that is silent
+                    dial.error = error
+                    nursery.cancel_scope.cancel()
+                except PeerError:
+                    pass  # what is said is why the node could not be dialled
 
     async def _race(self, node_id: str) -> Link:
         endpoints = self._addresses(node_id)

@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from p2pmods.directory.rendezvous import homes
-from p2pmods.errors import MalformedData, PeerError
+from p2pmods.errors import MalformedData, PeerError, PeerNotReached
 from p2pmods.identity.key import NODE_ID_SIZE
 from p2pmods.identity.records import MAX_ENDPOINTS, MAX_RECORD, Endpoint, open_record
 from p2pmods.mesh.pace import Pace
@@ -112,7 +112,8 @@ class Introductions:
         self._links = links
         self._directors = directors
         self._record = record
-        self._apart: dict[str, float] = {}  # until when a node counts as out of reach
+        self._apart: dict[str, float] = {}  # until when a node that dialled in vain counts as out of reach, and
+        self._unknown: dict[str, float] = {}  # one that no director knew
         self._doorkeeper = Doorkeeper()
         links.on(Introduce, self._introduce)
         links.on(DialFor, self._dial_for)
@@ -122,24 +123,27 @@ class Introductions:
         return homes(node.encode(), self._directors() - {self._links.node_id, node}, MOST_TRIED)
 
     async def ask(self, node: str) -> None:
-        """Have `node` dial this one. Raises PeerError when that does not come about."""
-        if trio.current_time() < self._apart.get(node, -math.inf):
+        """Have `node` dial this one. Raises PeerError when that does not come about; PeerNotReached when it tried."""
+        if trio.current_time() < max(self._apart.get(node, -math.inf), self._unknown.get(node, -math.inf)):
             raise PeerError(node, "it was out of reach a moment ago")
-        self._apart.pop(node, None)
         for director in self.between(node):
             outcome = await self._ask(director, node)
             if outcome == LINKED:
                 return
             if outcome == UNREACHED:
-                self._keep_apart(node, APART_FOR)
-                raise PeerError(node, "neither of us reaches the other")
-        self._keep_apart(node, UNKNOWN_FOR)
+                _note(self._apart, node, APART_FOR)
+                raise PeerNotReached(node, "neither of us reaches the other")
+        _note(self._unknown, node, UNKNOWN_FOR)
         raise PeerError(node, "no director brings it here")
 
-    def _keep_apart(self, node: str, seconds: float) -> None:
-        self._apart[node] = trio.current_time() + seconds
-        if len(self._apart) > MAX_APART:
-            del self._apart[next(iter(self._apart))]
+    def is_apart(self, node: str) -> bool:
+        """Whether `node` dialled in vain a moment ago."""
+        return trio.current_time() < self._apart.get(node, -math.inf)
+
+    def forget(self) -> None:
+        """The network is another one."""
+        self._apart.clear()
+        self._unknown.clear()
 
     async def _ask(self, director: str, node: str) -> int:
         """A director that cannot be asked is one that has no link."""
@@ -217,3 +221,11 @@ class Introductions:
         """Only where the node says that it is; on this machine only for a director of this machine."""
         is_local = ipaddress.ip_address(endpoint.host).is_loopback
         return endpoint in record.endpoints and (not is_local or ipaddress.ip_address(host).is_loopback)
+
+
+def _note(table: dict[str, float], node: str, seconds: float) -> None:
+    """Until so many seconds from now; the latest last."""
+    table.pop(node, None)
+    table[node] = trio.current_time() + seconds
+    if len(table) > MAX_APART:
+        del table[next(iter(table))]

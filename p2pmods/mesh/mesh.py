@@ -26,6 +26,7 @@ from p2pmods.identity.records import SESSION_SIZE, Endpoint, open_record
 from p2pmods.membership.machine import Membership
 from p2pmods.mesh.checksum_peers import ChecksumPeers
 from p2pmods.mesh.desk import Desk
+from p2pmods.mesh.errands import Errands
 from p2pmods.mesh.finding import Discovery, Sources
 from p2pmods.mesh.gathering import Gathering
 from p2pmods.mesh.giving import Giving
@@ -155,7 +156,12 @@ class Mesh:
         self.giving = Giving(self.growing, outlook.shelf, policy, Uploads(None), outlook.on_given)
         self.seeding = Seeding(self.giving, key)
         gathering = Gathering(self.links, self.seeding.seeds, self.standing, entropy, self.strike)
-        self.receiving = Receiving(self.links, gathering)
+        self._introductions = Introductions(
+            self.links, directors=lambda: self._rendezvous.directors, record=lambda: self.standing.record.raw
+        )
+        self.links.introduce = self._introductions.ask
+        self.errands = Errands(self.links, self._introductions, policy, self.growing, outlook.shelf, self.giving)
+        self.receiving = Receiving(self.links, gathering, self.errands)
         self.offers = Offers(store, policy, advertiser, swarm, self.desk.nudge)
         self.roles = Roles(
             self.links,
@@ -165,25 +171,17 @@ class Mesh:
             on_director=self._promoted,
             on_records=self._named,
         )
-        introductions = Introductions(
-            self.links, directors=lambda: self._rendezvous.directors, record=lambda: self.standing.record.raw
-        )
-        self.links.introduce = introductions.ask
         self.versioning = Versioning(self.links, lambda: self._rendezvous.directors, outlook.shelf.versions)
         self.giving.serve(self.links)
         self.seeding.serve(self.links)
         self.checksums = ChecksumPeers(self.links, self.peers, self._strikes, outlook.reply, policy.database)
         self._mdns = Mdns(self.node_id, swarm.discovery_tag) if settings.mdns else None
-        self._discovery = self._build_discovery(entropy)
-
-    def _build_discovery(self, entropy: random.SystemRandom) -> Discovery:
-        settings = self._settings
-        remembered = RememberedMembers(settings.data, self.swarm.discovery_tag)
         hints = self._mdns.hints if self._mdns is not None else None
-        return Discovery(
+        sources = Sources(settings.peers, RememberedMembers(settings.data, swarm.discovery_tag), hints)
+        self._discovery = Discovery(
             self.node_id,
             self._dial,
-            Sources(settings.peers, remembered, hints),
+            sources,
             is_member=lambda node: node in self.links.linked(),
             entropy=entropy,
         )
@@ -198,6 +196,7 @@ class Mesh:
             await services.start(self.members.run)
             await services.start(self.offers.run)
             await services.start(self.seeding.run)
+            await services.start(self.errands.run)
             services.start_soon(self.roles.run)
             services.start_soon(watch.run)
             services.start_soon(self._discovery.run, self._presence)
@@ -283,6 +282,7 @@ class Mesh:
         """Interfaces or addresses changed: nobody may know where this node is now."""
         self._presence, self._flags = look_around(self._settings.listen, self._sockets.port)
         self.standing.stand(self._presence.endpoints, self._flags)
+        self._introductions.forget()
         self.links.reset("the network changed")
         self.roles.met()
         self._discovery.move(self._presence)

@@ -16,6 +16,7 @@ from p2pmods.directory.ability import (
     UPLOADS,
     Ability,
 )
+from p2pmods.fetch.bringing import Bringing
 from p2pmods.fetch.checksum_peers import NoPeers
 from p2pmods.fetch.neighbours import Neighbours
 from p2pmods.fetch.peering import Peering
@@ -102,6 +103,7 @@ class Meshing:
             on_network_change=upstream.network_changed,
         )
         self.mesh = Mesh(swarm_of(config), key, self._store, policy, self._settings(), outlook)
+        self.mesh.errands.bring = Bringing(self.mesh, self._store, intake, proofs, clock=time.time).bring
         self.peers.use(self.mesh)
         return Peering(self.mesh, self._store, intake, checksums, proofs, nursery=nursery, clock=time.time)
 

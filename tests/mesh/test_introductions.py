@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from p2pmods.directory.rendezvous import homes
-from p2pmods.errors import PeerError
+from p2pmods.errors import PeerError, PeerNotReached
 from p2pmods.identity.key import node_id, public_bytes
 from p2pmods.identity.records import Endpoint, NodeRecord, sign_record
 from p2pmods.mesh.introductions import (
@@ -102,11 +102,14 @@ async def test_an_address_that_swallows_everything_costs_a_moment_and_no_more(tm
         await silent[0].aclose()
 
 
-async def test_two_that_do_not_reach_each_other_are_told(tmp_path: Path) -> None:
+async def test_two_that_do_not_reach_each_other_are_told_without_more_waiting(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         ann, _, bob = await start_three(w, is_reachable=False)
-        with pytest.raises(PeerError):
+        silent = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        w.places[bob.node_id] = [Endpoint("127.0.0.1", silent[0].socket.getsockname()[1])]
+        with trio.fail_after(ann.limits.handshake - 1), pytest.raises(PeerNotReached):
             await ask(ann, bob)
+        await silent[0].aclose()
 
 
 async def test_a_node_that_no_director_knows_is_not_found(tmp_path: Path) -> None:
@@ -249,11 +252,24 @@ async def test_neither_the_node_nor_this_one_is_asked_for_it(case: Case) -> None
 async def test_who_dialled_in_vain_is_not_sent_again_for_a_while(autojump_clock: MockClock, case: Case) -> None:
     first, *_ = case.between()
     case.links.outcomes[first] = UNREACHED
-    for _ in range(2):
-        with pytest.raises(PeerError):
-            await case.ask()
+    with pytest.raises(PeerNotReached):
+        await case.ask()
+    assert case.introductions.is_apart(BOB)
+    with pytest.raises(PeerError):
+        await case.ask()
     assert len(case.links.asked) == 1  # and no other director is asked to have it tried again
     await trio.sleep(APART_FOR + 1)
+    assert not case.introductions.is_apart(BOB)
+    case.links.outcomes[first] = LINKED
+    await case.ask()
+
+
+async def test_on_another_network_everybody_gets_a_new_chance(case: Case) -> None:
+    first, *_ = case.between()
+    case.links.outcomes[first] = UNREACHED
+    with pytest.raises(PeerNotReached):
+        await case.ask()
+    case.introductions.forget()
     case.links.outcomes[first] = LINKED
     await case.ask()
 
@@ -275,7 +291,7 @@ async def test_what_is_remembered_of_nodes_out_of_reach_has_a_cap(case: Case) ->
     for number in range(MAX_APART + 10):
         with pytest.raises(PeerError):
             await case.introductions.ask(f"{number:052}")
-    assert len(case.introductions._apart) == MAX_APART
+    assert len(case.introductions._unknown) == MAX_APART
 
 
 # As a director.
