@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from p2pmods.directory.ability import (
+    CAPTIVE,
     DATABASE,
     FAILING,
     NO_UPSTREAM,
@@ -95,7 +96,7 @@ class Meshing:
         policy = SharingPolicy(config.sumdb.name, config.is_private, is_public=config.swarm.secret is None)
         outlook = Outlook(
             shelf=Shelf(self._store, checksums, proofs, policy, holdings, fetcher),
-            ability=lambda: _ability(config, policy, checksums, upstream),
+            ability=lambda: ability_of(config, policy, checksums, upstream),
             tree=checksums.stand,
             reply=checksums.reply,
             note_head=checksums.note_peer_head,
@@ -131,7 +132,7 @@ class Meshing:
             await self.mesh.run(task_status=task_status)
 
 
-def _ability(config: Config, policy: SharingPolicy, checksums: Checksums, upstream: Upstream) -> Ability:
+def ability_of(config: Config, policy: SharingPolicy, checksums: Checksums, upstream: Upstream) -> Ability:
     """What this node could do for others now."""
     statistics = upstream.statistics()
     steps = {step.kind for step in config.upstream}
@@ -140,6 +141,7 @@ def _ability(config: Config, policy: SharingPolicy, checksums: Checksums, upstre
         kind = PROXY if "url" in steps else ORIGIN
     flags = DATABASE if checksums.statistics().state in ("ok", "unreached") else 0
     flags |= 0 if policy.paused else UPLOADS
+    flags |= CAPTIVE if statistics.is_captive else 0
     flags |= FAILING if statistics.state == "offline" else 0
     success = statistics.last_success
     return Ability(kind, flags, None if success is None else max(0, int(time.time() - success)))
