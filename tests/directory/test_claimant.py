@@ -342,6 +342,17 @@ def test_a_lost_fetcher_is_reported_to_the_home_that_named_it() -> None:
     assert not ann.homes.struck(now=ann.now)
 
 
+def test_a_fetcher_that_is_lost_while_a_home_is_asked_about_it_is_reported_at_once() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    (asked,) = ann.wait(3)
+    assert (asked.node, asked.message.urgent) == (SECOND.id, False)
+    (told,) = ann.lose()
+    assert (told.node, told.message.stalled, told.message.urgent) == (SECOND.id, bytes(16), True)
+    assert ann.claim.answered(asked.ask, waiting_for(BOB), now=ann.now) == []  # what it said before it was told
+    assert of(Relay, ann.answer(waiting_for(EVE, b"e" * 16)))
+
+
 def test_a_fetcher_that_others_reach_is_tried_once_more() -> None:
     ann = Ann()
     ann.answer(waiting_for(BOB))
