@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,18 +27,21 @@ log = structlog.get_logger()
 
 
 class Bringing:
-    """What the mesh's errands are done with."""
+    """What a mesh's errands are done with."""
 
-    def __init__(
-        self, mesh: Mesh, store: Store, intake: Intake, proofs: Proofs, *, clock: Callable[[], float]
-    ) -> None:
-        self._mesh = mesh
+    def __init__(self, store: Store, intake: Intake, proofs: Proofs, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._intake = intake
         self._proofs = proofs
         self._clock = clock
 
-    async def bring(self, key: FileKey, source: Holder | Fetching, watch: Callable[[Backing], Growing]) -> None:
+    def serve(self, mesh: Mesh) -> None:
+        """The errands of this mesh are done here."""
+        mesh.errands.bring = partial(self._bring, mesh)
+
+    async def _bring(
+        self, mesh: Mesh, key: FileKey, source: Holder | Fetching, watch: Callable[[Backing], Growing]
+    ) -> None:
         """The zip from there, and from nowhere else; what `watch` makes of the sink sees the bytes arrive.
 
         Raises PeerError, SourceError, StoreError.
@@ -46,12 +50,12 @@ class Bringing:
         sink = Receiver(self._store.temp)
         try:
             watched = watch(sink)
-            node = await self._mesh.receiving.whole(key, source, watched)
+            node = await mesh.receiving.whole(key, source, watched)
             watched.finish()
             await self._intake.take_zip(key, sink.content(), Source(SourceKind.PEER, node, self._clock()))
         except Refused as error:
             log.warning("a peer's zip was refused", file=str(key), peer=error.source, reason=error.reason)
-            self._mesh.strike(error.source)
+            mesh.strike(error.source)
             sink.discard()
             raise PeerError(error.source, error.reason) from error
         except BaseException:

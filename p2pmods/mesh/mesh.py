@@ -83,6 +83,7 @@ class Mesh:
         self.swarm = swarm
         self.node_id = id_of_key(key)
         self.policy = policy
+        self.cloned = trio.Event()  # another running node has this key
         self._settings = settings
         self._outlook = outlook
         self._sockets = open_sockets(settings.listen, settings.data)
@@ -102,14 +103,7 @@ class Mesh:
         self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)
         self._latency = Latency()
         self.inflow = Inflow()
-        machine = Membership(
-            key,
-            swarm.datagram_key,
-            entropy,
-            now=now,
-            incarnation=0,
-            hearsay_only=policy.is_public,
-        )
+        machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
         self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
         home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
@@ -131,6 +125,7 @@ class Mesh:
             on_directors=self.desk.directors_are,
             on_joined=self._joined,
             on_gone=self._gone,
+            on_cloned=self.cloned.set,
         )
         self.standing.stand(self._presence.endpoints, self._flags)
         around = Surroundings(
