@@ -45,6 +45,7 @@ from p2pmods.mesh.receiving import Receiving
 from p2pmods.mesh.remembered import RememberedMembers
 from p2pmods.mesh.roles import Roles
 from p2pmods.mesh.seeding import Seeding
+from p2pmods.mesh.srv import named_nodes
 from p2pmods.mesh.standing import Standing
 from p2pmods.mesh.wake import MachineWatch
 
@@ -172,7 +173,8 @@ class Mesh:
         self.checksums = ChecksumPeers(self.links, self.peers, self._strikes, outlook.reply, policy.database)
         self._mdns = Mdns(self.node_id, swarm.discovery_tag) if settings.mdns else None
         hints = self._mdns.hints if self._mdns is not None else None
-        sources = Sources(settings.peers, RememberedMembers(settings.data, swarm.discovery_tag), hints)
+        remembered = RememberedMembers(settings.data, swarm.discovery_tag)
+        sources = Sources(settings.peers, remembered, hints, named_nodes if settings.mdns else None)
         self._discovery = Discovery(
             self.node_id,
             self._dial,
