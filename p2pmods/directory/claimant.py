@@ -229,7 +229,10 @@ class Claimant:
 
     def _disappointed(self, now: float) -> list[ClaimAction]:
         """The home that was asked is no help."""
-        self._around.strikes.strike(self._asking.home, now=now)
+        if self._around.strikes.is_apart(self._asking.home):
+            self._asking.not_reached()
+        else:
+            self._around.strikes.strike(self._asking.home, now=now)
         return [*self._asking.repeat(now=now)] or self._go_alone(now)
 
     def _blame(self, now: float) -> None:

@@ -124,7 +124,7 @@ class Errands:
 
     def is_needed(self, node: str) -> bool:
         """Whether `node` and this one were found not to reach each other, a while ago at most."""
-        return self._introductions.is_apart(node)
+        return node in self._introductions.apart()
 
     async def ask(self, node: str, wanted: GetFile, *, deadline: float) -> Answer:
         """What a director answers that gets it from `node`. Raises PeerError; PeerRefused (BUSY) when one might."""

@@ -42,7 +42,7 @@ DIAL_TIME: Final = 2.0  # seconds that a node dials for somebody else
 PASS_ON_TIME: Final = 2.5  # seconds that a director waits for it
 ASK_TIME: Final = 3.0  # seconds that who asks waits for the director
 MOST_DIALLED: Final = 4  # addresses
-APART_FOR: Final = 30.0  # seconds until a node that dialled in vain is looked for again, and
+APART_FOR: Final = 60.0  # seconds until a node that dialled in vain is looked for again, and
 UNKNOWN_FOR: Final = 3.0  # one to which no director had a link: it may be about to make them
 MAX_APART: Final = 1024  # nodes
 EACH_RATE: Final = 2.0  # dials a second that one peer may ask for, and
@@ -136,9 +136,10 @@ class Introductions:
         _note(self._unknown, node, UNKNOWN_FOR)
         raise PeerError(node, "no director brings it here")
 
-    def is_apart(self, node: str) -> bool:
-        """Whether `node` dialled in vain a moment ago."""
-        return trio.current_time() < self._apart.get(node, -math.inf)
+    def apart(self) -> frozenset[str]:
+        """The nodes that dialled in vain a moment ago, and have not got through since."""
+        now = trio.current_time()
+        return frozenset(node for node, until in self._apart.items() if now < until) - self._links.linked()
 
     def forget(self) -> None:
         """The network is another one."""
@@ -178,12 +179,14 @@ class Introductions:
             await call.refuse(REFUSED, str(error))
             return
         endpoints = dialable(record, call.host)
-        if record.node_id != call.peer or not endpoints:
-            await call.refuse(REFUSED, "no record of who asks, with an address to dial")
+        if record.node_id != call.peer:
+            await call.refuse(REFUSED, "not the record of who asks")
         elif not self._doorkeeper.admits(call.peer, now=trio.current_time()):
             await call.refuse(REFUSED, "asks too often")
         elif asked.node == call.peer or asked.node not in self._links.linked():
             await call.reply(Introduced(NOT_HERE))
+        elif not endpoints:
+            await call.reply(Introduced(UNREACHED))
         else:
             await call.reply(Introduced(await self._pass_on(asked, endpoints)))
 

@@ -98,7 +98,7 @@ class Mesh:
         )
         self.links.on_linked = self._linked
         self._rendezvous = Rendezvous()
-        self._strikes = Strikes(self.node_id)  # against homes
+        self._strikes = Strikes(self.node_id, lambda: self._introductions.apart())  # against homes
         self._silent = Strikes(self.node_id)  # against those who gave nothing, or what was wrong
         self._holdings = Holdings(entropy)
         self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)

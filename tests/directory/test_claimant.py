@@ -53,7 +53,9 @@ class Ann:
         self, directors: Iterable[Member] = (FIRST, SECOND, THIRD), *, at: float = 10, started: float = 0
     ) -> None:
         self.view = Rendezvous(one.id for one in directors)
-        self.homes, self.silent, self.inflow = Strikes(ANN.id), Strikes(ANN.id), Inflow()
+        self.apart: frozenset[str] = frozenset()
+        self.homes, self.silent = Strikes(ANN.id, lambda: self.apart), Strikes(ANN.id)
+        self.inflow = Inflow()
         self.cold = ColdStart(started=started)
         self.around = Surroundings(
             ANN.id, self.view, self.homes, self.silent, self.inflow, self.cold, lambda _: self.round_trip
@@ -226,6 +228,21 @@ def test_an_answer_that_comes_too_late_or_twice_is_nothing() -> None:
     assert ann.claim.unanswered(first.ask, now=ann.now) == []
     ann.answer(waiting_for(BOB))
     assert ann.answer(waiting_for(EVE)) == []
+
+
+def test_a_home_that_is_apart_is_passed_over_without_blame_and_may_be_passed_the_claim() -> None:
+    ann = Ann()
+    ann.apart = frozenset([FIRST.id])  # which is found out when it is asked
+    (asked,) = of(Ask, ann.silence())
+    assert (asked.node, asked.message.avoid) == (SECOND.id, ())
+    ann.apart = frozenset()
+    assert not ann.homes.struck(now=ann.now)
+
+
+def test_when_all_homes_are_apart_the_claimant_is_alone() -> None:
+    ann = Ann()
+    ann.apart = frozenset([FIRST.id, SECOND.id, THIRD.id])
+    assert upstream(ann.silence()) == [False]
 
 
 def test_without_a_director_the_claimant_is_alone_at_once() -> None:

@@ -76,7 +76,7 @@ class Case:
         links: Any = SimpleNamespace(
             on=self.handlers.__setitem__, linked=lambda: frozenset(self.near), request=self._request
         )
-        introductions: Any = SimpleNamespace(between=lambda _node: (ANN, DAN), is_apart=lambda _node: False)
+        introductions: Any = SimpleNamespace(between=lambda _node: (ANN, DAN), apart=frozenset)
         self.policy = policy
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, Any]] = []
