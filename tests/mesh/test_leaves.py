@@ -10,8 +10,8 @@ import trio
 from p2pmods.mesh.links import Links
 from p2pmods.mesh.ports import open_sockets
 from p2pmods.testing import upstream_faults as faults
-from tests.mesh.test_two_nodes import FROM_PEERS, download, fetch_all, noise
-from tests.world import WIDGET, Client, Room, World, wait_offered
+from tests.mesh.test_two_nodes import FROM_PEERS, download, fetch_all
+from tests.world import WIDGET, Client, Room, World, noise, wait_offered
 
 if TYPE_CHECKING:
     import socket
@@ -79,8 +79,11 @@ async def test_what_a_leaf_has_a_director_gets(world: World, room: Room) -> None
     assert (await download(ann))["zip"] == "peer"
 
 
-async def test_what_a_leaf_has_another_leaf_gets_through_a_director_that_keeps_it(world: World, room: Room) -> None:
-    world.publish()
+@pytest.mark.parametrize("size", [1000, 2_500_000], ids=["whole", "what others would get in pieces"])
+async def test_what_a_leaf_has_another_leaf_gets_through_a_director_that_keeps_it(
+    world: World, room: Room, size: int
+) -> None:
+    world.publish(text=noise(size))
     ann, leo, mia = await start_leaves(room)
     await download(leo)
     await leo.wait_proven()
@@ -94,8 +97,9 @@ async def test_what_a_leaf_has_another_leaf_gets_through_a_director_that_keeps_i
     assert await download(ann) == dict.fromkeys(FROM_PEERS, "store")
 
 
-async def test_a_leaf_reads_along_while_another_one_fetches(world: World, room: Room) -> None:
-    world.publish(text=noise(400_000))
+@pytest.mark.parametrize("size", [400_000, 2_500_000])
+async def test_a_leaf_reads_along_while_another_one_fetches(world: World, room: Room, size: int) -> None:
+    world.publish(text=noise(size))
     size = len(world.zips[WIDGET])
     _, leo, mia = await start_leaves(room)
     world.upstream.fault("v1.0.0.zip", faults.trickle(size // 20, 0.1))
