@@ -249,6 +249,8 @@ async def test_a_leaf_asks_three_now_and_again_and_whoever_is_new_at_once(
         case.roles.met()
         await wait_all_tasks_blocked()
         assert rounds(case) == seldom + 6
+        await trio.sleep(FIRST_REFRESH + 0.1)  # among new neighbours it is in a hurry again
+        assert rounds(case) == seldom + 9
         nursery.cancel_scope.cancel()
 
 
