@@ -166,6 +166,10 @@ class PeerError(P2pmodsError):
         self.reason = reason
 
 
+class PeerNotReached(PeerError):
+    """Neither of two nodes reaches the other: a third one found that out."""
+
+
 class PeerRefused(PeerError):
     """A peer is there and says no. `code` is a `wire.events.Code`, or from 64 on what the message defines."""
 

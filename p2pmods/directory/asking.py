@@ -87,6 +87,11 @@ class Asking:
         """These providers did not deliver."""
         self._useless += nodes
 
+    def not_reached(self) -> None:
+        """The home that was asked last has not heard it: another one, which reaches it, may pass the question on."""
+        if self.home in self._tried:
+            self._tried.remove(self.home)
+
     def afresh(self) -> None:
         """Whoever was asked may be asked again."""
         self._tried.clear()
@@ -122,7 +127,7 @@ class Asking:
         return [Ask(self._ask, self.home, claim, timeout)]
 
     def _avoid(self, now: float) -> tuple[str, ...]:
-        struck = self._around.strikes.struck(now=now)
-        homes = [home for home in self._around.rendezvous.homes(self._wanted.key) if home in struck]
+        blamed = self._around.strikes.blamed(now=now)
+        homes = [home for home in self._around.rendezvous.homes(self._wanted.key) if home in blamed]
         avoid = dict.fromkeys([*self._tried, *homes, *self._useless])
         return tuple([node for node in avoid if node != self.home][:MAX_AVOIDED])

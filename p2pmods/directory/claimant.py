@@ -56,6 +56,11 @@ class Claimant:
         self._vouchers: list[str] = []  # homes that named the present fetcher
         self._alone_at = math.inf
 
+    @property
+    def is_asking(self) -> bool:
+        """A home's answer is waited for."""
+        return self._asking.ask is not None
+
     def answered(self, ask: int, answer: object, *, now: float) -> list[ClaimAction]:
         """A home answered; what is no answer to a claim counts against it."""
         if not self._asking.is_current(ask):
@@ -93,8 +98,8 @@ class Claimant:
 
     def lost(self, *, now: float) -> list[ClaimAction]:
         """The source that was named last cannot be reached, ended early or sent what is wrong."""
-        if self.state is not State.RECEIVING or self._asking.ask is not None:
-            return []  # a home is being asked already
+        if self.state is not State.RECEIVING or (self.is_asking and self._asking.urgent):
+            return []  # a home is told already; one that was only asked whether to wait on is told now
         self._losses += 1
         return [*self._asking.same(self._write_off(), urgent=True, now=now)]
 
@@ -148,7 +153,7 @@ class Claimant:
         soonest = self._deadline
         if self.state is State.SETTLING:
             soonest = min(soonest, self._around.cold_start.settled_at())
-        elif self.state is State.RECEIVING and self._asking.ask is None:
+        elif self.state is State.RECEIVING and not self.is_asking:
             soonest = min(soonest, self._patience.next_timer(now=now))
         return min(soonest, self._asking.until, self._alone_at)
 
@@ -166,7 +171,7 @@ class Claimant:
         if now >= self._asking.until:
             self._asking.drop()
             return self._disappointed(now)
-        if self.state is State.RECEIVING and self._asking.ask is None:
+        if self.state is State.RECEIVING and not self.is_asking:
             return self._reconsider(now)
         return []
 
@@ -224,7 +229,10 @@ class Claimant:
 
     def _disappointed(self, now: float) -> list[ClaimAction]:
         """The home that was asked is no help."""
-        self._around.strikes.strike(self._asking.home, now=now)
+        if self._around.strikes.is_apart(self._asking.home):
+            self._asking.not_reached()
+        else:
+            self._around.strikes.strike(self._asking.home, now=now)
         return [*self._asking.repeat(now=now)] or self._go_alone(now)
 
     def _blame(self, now: float) -> None:

@@ -87,6 +87,10 @@ class Peering:
         self._nursery = nursery
         self._clock = clock
 
+    def use(self, mesh: Mesh) -> None:
+        """From now on this one is asked: the node goes on under another key."""
+        self._mesh = mesh
+
     async def settled(self) -> None:
         """A node that has just started waits until it has met its neighbours; two seconds at most."""
         await self._mesh.settled()

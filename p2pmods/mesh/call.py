@@ -19,6 +19,8 @@ class Carrier(Protocol):
     @property
     def peer(self) -> str: ...
     @property
+    def host(self) -> str: ...
+    @property
     def mux(self) -> Mux: ...
     def flush(self) -> None: ...
     async def wait_room(self, request: int) -> None: ...
@@ -42,6 +44,11 @@ class Call:
     def peer(self) -> str:
         """The node id of who asks."""
         return self._link.peer
+
+    @property
+    def host(self) -> str:
+        """The address of who asks, as the link that the call came over shows it."""
+        return self._link.host.removeprefix("::ffff:")
 
     @property
     def is_notice(self) -> bool:

@@ -34,11 +34,18 @@ class Origin(IntEnum):
 
     CONFIGURED = 0
     MDNS = 1
-    LEARNED = 2
-    REMEMBERED = 3
+    DNS = 2
+    LEARNED = 3
+    REMEMBERED = 4
 
 
-_ROOM: Final = {Origin.CONFIGURED: 1000, Origin.MDNS: 512, Origin.LEARNED: 512, Origin.REMEMBERED: 1024}
+_ROOM: Final = {
+    Origin.CONFIGURED: 1000,
+    Origin.MDNS: 512,
+    Origin.DNS: 16,
+    Origin.LEARNED: 512,
+    Origin.REMEMBERED: 1024,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class _Entry:
-    """`node_id` is None until somebody answered at a configured address. `due` is when it may be dialled."""
+    """`node_id` is None until somebody answered where only an address was named. `due` is when it may be dialled."""
 
     address: Address
     origin: Origin

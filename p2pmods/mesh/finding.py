@@ -17,7 +17,7 @@ from p2pmods.mesh.remembered import MAX_MEMBERS, Member, RememberedMembers, keep
 from p2pmods.upstream.dial import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from p2pmods.mesh.interfaces import Presence
     from p2pmods.mesh.mdns_record import Hint
@@ -46,6 +46,7 @@ class Sources:
     peers: tuple[Address, ...] = ()
     remembered: RememberedMembers | None = None
     hints: trio.MemoryReceiveChannel[Hint] | None = None
+    service: Callable[[Presence], Awaitable[tuple[Address, ...]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Discovery:
         self._candidates = Candidates(node_id, is_member=is_member, entropy=entropy)
         self._names = Names()
         self._news = trio.Event()
+        self._moved = trio.Event()
+        self._presence: Presence | None = None
         self._remembered = {member.node_id: member for member in self._read()}
         self._met: dict[str, tuple[Endpoint, ...]] = {}  # the one met last comes last
         self._is_saved = True
@@ -96,6 +99,8 @@ class Discovery:
         self._candidates.move(own, presence.is_near, now=now)
         self._add_lasting(now)
         self._news.set()
+        self._presence = presence
+        self._moved.set()
 
     def _add_lasting(self, now: float) -> None:
         """What is not forgotten for good when it fails."""
@@ -132,6 +137,8 @@ class Discovery:
                 nursery.start_soon(self._save_now_and_then)
                 if self._sources.hints is not None:
                     nursery.start_soon(self._take_hints, self._sources.hints)
+                if self._sources.service is not None:
+                    nursery.start_soon(self._ask_service, self._sources.service)
                 await self._dial_all(nursery)
         finally:
             self._save()
@@ -140,6 +147,16 @@ class Discovery:
         async for hint in hints:
             for address in hint.addresses:
                 self._candidates.add(address, Origin.MDNS, hint.node_id, now=trio.current_time())
+            self._news.set()
+
+    async def _ask_service(self, ask: Callable[[Presence], Awaitable[tuple[Address, ...]]]) -> None:
+        """Once, and once more on every other network."""
+        while True:
+            await self._moved.wait()
+            self._moved = trio.Event()
+            assert self._presence is not None
+            for address in await ask(self._presence):
+                self._candidates.add(address, Origin.DNS, None, now=trio.current_time())
             self._news.set()
 
     async def _dial_all(self, nursery: trio.Nursery) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import ifaddr
 
+from p2pmods.config.values import Address
 from p2pmods.identity.records import MAINS, MAX_ENDPOINTS, WIRED, Endpoint
 from p2pmods.mesh.kinds import Kind, kind_by_name, kind_by_sysfs
 
@@ -42,14 +43,20 @@ class Presence:
     """Where this node is: `endpoints` for its record, `announced` and `multicast` (IP addresses) for mDNS.
 
     `multicast` has one address for each interface to speak on. `subnets` are those of the interfaces in use: who is
-    in one of them is near.
+    in one of them is near, and `kinds` what these are.
     """
 
     endpoints: tuple[Endpoint, ...]
     announced: tuple[str, ...]
     multicast: tuple[str, ...]
     subnets: tuple[IPNetwork, ...]
+    kinds: frozenset[Kind]
     port: int
+
+    @property
+    def best(self) -> Address:
+        """Where neighbours find the node best."""
+        return Address(self.announced[0] if self.announced else "127.0.0.1", self.port)
 
     @property
     def is_loopback_only(self) -> bool:
@@ -106,8 +113,16 @@ def presence(interfaces: Iterable[Interface], listen_host: str, port: int) -> Pr
         announced=tuple(hosts or [str(ip.ip) for ip in addresses][:MAX_ENDPOINTS]),
         multicast=tuple(str(ips[0].ip) for _, ips in parts if ips),
         subnets=tuple(dict.fromkeys(ip.network for ip in addresses)),
+        kinds=frozenset(interface.kind for interface, ips in parts if ips),
         port=port,
     )
+
+
+def look_around(listen: Address | None, port: int) -> tuple[Presence, int]:
+    """Where a node is now that listens on `listen` (None for everywhere) and `port`, and the flags of its record."""
+    interfaces = read_interfaces()
+    host = listen.host if listen is not None else ""
+    return presence(interfaces, host, port), record_flags(interfaces, mains=on_mains())
 
 
 def _rank(kind: Kind) -> int:

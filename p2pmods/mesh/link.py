@@ -52,6 +52,7 @@ class Link:
         self.peer = expect or ""
         self.socket = socket
         self.mux = Mux(is_dialler=is_dialler, budget=home.budget, now=trio.current_time(), told=self._write_later)
+        self.began = trio.current_time()
         self.reason = ""  # why it ended
         self.opened = trio.Event()  # or ended, when it never was
         self.ended = trio.Event()

@@ -24,7 +24,7 @@ from p2pmods.wire.codec import encode
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -68,7 +68,14 @@ class Links:
         self._handlers: dict[type, Handler] = {}
         self._table = Table(self.node_id)
         self._door = Door(self.limits, self._make_room)
-        self._dialler = Dialler(lambda node_id: self.addresses(node_id), self._open, self.limits.dial)
+        # Has a node that is not reached dial this one, or raises PeerError.
+        self.introduce: Callable[[str], Awaitable[None]] = self._nobody_introduces
+        self._dialler = Dialler(
+            lambda node_id: self.addresses(node_id),
+            self._open,
+            lambda node_id: self.introduce(node_id),
+            self.limits.dial,
+        )
         self._pinned: set[str] = set()
         self._nursery: trio.Nursery | None = None
         self.on_linked: Callable[[str], None] = lambda _node_id: None  # told of every link, whoever dialled
@@ -180,6 +187,8 @@ class Links:
 
     def opened(self, link: Link) -> None:
         self._door.opened(link)
+        if not link.is_dialler:
+            self._dialler.arrived(link.peer, link)
         self.on_linked(link.peer)
 
     def handler_for(self, message_class: type) -> Handler | None:
@@ -191,6 +200,9 @@ class Links:
         if node_id == self.node_id:
             raise PeerError(node_id, "this is the node itself")
         return await self._dialler.reach(node_id, deadline, self._running())
+
+    async def _nobody_introduces(self, node_id: str) -> None:
+        raise PeerError(node_id, "nobody brings it here")
 
     async def _open(self, endpoint: Endpoint | Address, expect: str | None) -> Link:
         """A link to the node at `endpoint`, which is `expect` if that is given. Raises PeerError."""

@@ -10,11 +10,10 @@ from p2pmods.mesh.interfaces import POWER, supplies, word
 from p2pmods.mesh.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from p2pmods.config.values import UploadLimit
-    from p2pmods.mesh.interfaces import Interface
     from p2pmods.mesh.policy import SharingPolicy
 
 WIFI_RATE: Final = 50e6 / 8  # bytes a second: everybody on it shares the air
@@ -44,9 +43,8 @@ class Manners:
             self._on_change()
 
 
-def upload_rate(limit: UploadLimit, interfaces: Iterable[Interface]) -> float | None:
+def upload_rate(limit: UploadLimit, kinds: frozenset[Kind]) -> float | None:
     """Bytes a second, None for no cap. What the user said goes before what the network is."""
-    kinds = {interface.kind for interface in interfaces if interface.is_used}
     if not limit.is_automatic:
         return limit.rate
     return WIFI_RATE if Kind.WIFI in kinds and Kind.WIRED not in kinds else None

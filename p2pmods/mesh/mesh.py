@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from p2pmods.config.values import Address
 from p2pmods.directory.adverts import Advertiser
 from p2pmods.directory.asking import Surroundings
 from p2pmods.directory.coldstart import ColdStart
@@ -27,11 +26,13 @@ from p2pmods.identity.records import SESSION_SIZE, Endpoint, open_record
 from p2pmods.membership.machine import Membership
 from p2pmods.mesh.checksum_peers import ChecksumPeers
 from p2pmods.mesh.desk import Desk
+from p2pmods.mesh.errands import Errands
 from p2pmods.mesh.finding import Discovery, Sources
 from p2pmods.mesh.gathering import Gathering
 from p2pmods.mesh.giving import Giving
 from p2pmods.mesh.growing import GrowingFiles, Uploads
-from p2pmods.mesh.interfaces import on_mains, presence, read_interfaces, record_flags
+from p2pmods.mesh.interfaces import look_around
+from p2pmods.mesh.introductions import Introductions
 from p2pmods.mesh.links import Links
 from p2pmods.mesh.listing import Versioning
 from p2pmods.mesh.manners import Manners, upload_rate
@@ -45,6 +46,7 @@ from p2pmods.mesh.receiving import Receiving
 from p2pmods.mesh.remembered import RememberedMembers
 from p2pmods.mesh.roles import Roles
 from p2pmods.mesh.seeding import Seeding
+from p2pmods.mesh.srv import named_nodes
 from p2pmods.mesh.standing import Standing
 from p2pmods.mesh.wake import MachineWatch
 
@@ -53,9 +55,9 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from p2pmods.config.values import Address
     from p2pmods.identity.records import SignedRecord
     from p2pmods.identity.swarm import Swarm
-    from p2pmods.mesh.interfaces import Presence
     from p2pmods.mesh.outlook import MeshSettings, Outlook
     from p2pmods.mesh.policy import SharingPolicy
     from p2pmods.store.store import Store
@@ -82,11 +84,11 @@ class Mesh:
         self.swarm = swarm
         self.node_id = id_of_key(key)
         self.policy = policy
+        self.cloned = trio.Event()  # another running node has this key
         self._settings = settings
         self.outlook = outlook
         self._sockets = open_sockets(settings.listen, settings.data)
-        self._uploads = Uploads(None)
-        self._presence = self._look_around()
+        self._presence, self._flags = look_around(settings.listen, self._sockets.port)
         self.links = Links(
             swarm,
             key,
@@ -96,7 +98,7 @@ class Mesh:
         )
         self.links.on_linked = self._linked
         self._rendezvous = Rendezvous()
-        self._strikes = Strikes(self.node_id)  # against homes
+        self._strikes = Strikes(self.node_id, lambda: self._introductions.apart())  # against homes
         self._silent = Strikes(self.node_id)  # against those who gave nothing, or what was wrong
         self._holdings = Holdings(entropy)
         self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)
@@ -124,6 +126,7 @@ class Mesh:
             on_directors=self.desk.directors_are,
             on_joined=self._joined,
             on_gone=self._gone,
+            on_cloned=self.cloned.set,
         )
         self.standing.stand(self._presence.endpoints, self._flags)
         around = Surroundings(
@@ -146,30 +149,38 @@ class Mesh:
             tree=outlook.tree,
         )
         self.growing = GrowingFiles()
-        self.giving = Giving(self.growing, outlook.shelf, policy, self._uploads, outlook.on_given)
+        uploads = Uploads(upload_rate(settings.upload_limit, self._presence.kinds))
+        self.giving = Giving(self.growing, outlook.shelf, policy, uploads, outlook.on_given)
         self.seeding = Seeding(self.giving, key)
         gathering = Gathering(self.links, self.seeding.seeds, self.standing, entropy, self.strike)
-        self.receiving = Receiving(self.links, gathering)
+        self._introductions = Introductions(
+            self.links, directors=lambda: self._rendezvous.directors, record=lambda: self.standing.record.raw
+        )
+        self.links.introduce = self._introductions.ask
+        self.errands = Errands(self.links, self._introductions, policy, self.growing, outlook.shelf, self.giving)
+        self.receiving = Receiving(self.links, gathering, self.errands)
         self.offers = Offers(store, policy, advertiser, swarm, self.desk.nudge)
         self._manners = Manners(settings.upload_limit, policy, self.offers.reconsider)
         self.roles = Roles(
-            self.links, self.members, self.standing, on_director=self._promoted, on_records=self._named
+            self.links,
+            self.members,
+            self.standing,
+            directors=lambda: self._rendezvous.directors,
+            on_director=self._promoted,
+            on_records=self._named,
         )
         self.versioning = Versioning(self.links, lambda: self._rendezvous.directors, outlook.shelf.versions)
         self.giving.serve(self.links)
         self.seeding.serve(self.links)
         self.checksums = ChecksumPeers(self.links, self.peers, self._strikes, outlook.reply, policy.database)
         self._mdns = Mdns(self.node_id, swarm.discovery_tag) if settings.mdns else None
-        self._discovery = self._build_discovery(entropy)
-
-    def _build_discovery(self, entropy: random.SystemRandom) -> Discovery:
-        settings = self._settings
-        remembered = RememberedMembers(settings.data, self.swarm.discovery_tag)
         hints = self._mdns.hints if self._mdns is not None else None
-        return Discovery(
+        remembered = RememberedMembers(settings.data, swarm.discovery_tag)
+        sources = Sources(settings.peers, remembered, hints, named_nodes if settings.mdns else None)
+        self._discovery = Discovery(
             self.node_id,
             self._dial,
-            Sources(settings.peers, remembered, hints),
+            sources,
             is_member=lambda node: node in self.links.linked(),
             entropy=entropy,
         )
@@ -184,6 +195,7 @@ class Mesh:
             await services.start(self.members.run)
             await services.start(self.offers.run)
             await services.start(self.seeding.run)
+            await services.start(self.errands.run)
             services.start_soon(self.roles.run)
             services.start_soon(self._manners.run)
             services.start_soon(watch.run)
@@ -220,17 +232,9 @@ class Mesh:
     @property
     def address(self) -> str:
         """`host:port` under which neighbours find this node best."""
-        host = self._presence.announced[0] if self._presence.announced else "127.0.0.1"
-        return str(Address(host, self._sockets.port))
+        return str(self._presence.best)
 
     # What is around
-
-    def _look_around(self) -> Presence:
-        interfaces = read_interfaces()
-        self._uploads.rate = upload_rate(self._settings.upload_limit, interfaces)
-        self._flags = record_flags(interfaces, mains=on_mains())
-        host = self._settings.listen.host if self._settings.listen is not None else ""
-        return presence(interfaces, host, self._sockets.port)
 
     async def _dial(self, address: Address, expect: str | None) -> str:
         node = await self.links.dial(address, expect=expect, deadline=trio.current_time() + DIAL_TIME)
@@ -276,8 +280,10 @@ class Mesh:
 
     def _moved(self) -> None:
         """Interfaces or addresses changed: nobody may know where this node is now."""
-        self._presence = self._look_around()
+        self._presence, self._flags = look_around(self._settings.listen, self._sockets.port)
         self.standing.stand(self._presence.endpoints, self._flags)
+        self._introductions.forget()
+        self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self._presence.kinds)
         self.links.reset("the network changed")
         self.roles.met()
         self._discovery.move(self._presence)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
-    """`may_meet`: False where nobody waits for others at the start (`CI`). `started`: when the process did, in trio's
-    time."""
+    """`mdns`: whether the network is asked for nodes, by multicast and by DNS. `may_meet`: False where nobody waits
+    for others at the start (`CI`). `started`: when the process did, in trio's time."""
 
     data: Path
     listen: Address | None

@@ -79,8 +79,8 @@ class Peers:
 
     @property
     def is_alone(self) -> bool:
-        """Whether there is nobody to ask."""
-        return not self.known
+        """Whether there is nobody to ask. An only director has the leaves that it has links to."""
+        return not self.known and not self._links.linked()
 
     @property
     def known(self) -> frozenset[str]:

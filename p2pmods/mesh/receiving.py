@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from p2pmods.errors import PeerError, PeerRefused
+from p2pmods.directory.messages import Holder
+from p2pmods.errors import PeerError, PeerNotReached, PeerRefused
 from p2pmods.gomod.zipdirectory import MAX_ZIP
 from p2pmods.identity.key import public_of_id
 from p2pmods.swarm.messages import BUSY, KINDS, MAX_SMALL_BODY, FileHead, GetFile
@@ -15,9 +16,10 @@ from p2pmods.swarm.pieces import LARGE, ObjectName
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from p2pmods.directory.messages import Growing, Holder
+    from p2pmods.directory.messages import Growing
     from p2pmods.gomod.module import FileKey
     from p2pmods.mesh.answer import Answer
+    from p2pmods.mesh.errands import Errands
     from p2pmods.mesh.gathering import Gathering
     from p2pmods.mesh.links import Links
     from p2pmods.mesh.partial import Partial
@@ -28,12 +30,21 @@ BUSY_PAUSE: Final = 0.3  # seconds until one that gives to others already is ask
 BUSY_TRIES: Final = 10
 
 
+class Sink(Protocol):
+    """Takes a file's bytes in order."""
+
+    @property
+    def size(self) -> int: ...
+    def write(self, data: bytes, /) -> None: ...
+
+
 class Receiving:
     """`received(count)` is told of all bytes that come."""
 
-    def __init__(self, links: Links, gathering: Gathering) -> None:
+    def __init__(self, links: Links, gathering: Gathering, errands: Errands) -> None:
         self._links = links
         self._gathering = gathering
+        self._errands = errands
         self.by_peer = gathering.by_peer
 
     async def from_holders(
@@ -44,10 +55,18 @@ class Receiving:
         The ids of those who gave bytes, beginning with whom to blame when they are wrong.
         """
         chosen = choose(holders)
-        if chosen and chosen[0].size >= LARGE:
+        if chosen and chosen[0].size >= LARGE and not self._are_apart(chosen):
             name = ObjectName(key.module.path, key.module.version, chosen[0].sha256, None)
-            return await self._gathering.gather(name, [holder.node for holder in chosen], partial, received)
+            try:
+                return await self._gathering.gather(name, [holder.node for holder in chosen], partial, received)
+            except PeerError:
+                if not self._are_apart(chosen):  # which is found out when they are asked
+                    raise
         return await self._one_after_the_other(key, chosen[:MOST_HOLDERS], partial, received)
+
+    def _are_apart(self, holders: list[Holder]) -> bool:
+        """None of them can be asked for pieces, only a director for the whole."""
+        return all(self._errands.is_needed(holder.node) for holder in holders)
 
     async def _one_after_the_other(
         self, key: FileKey, holders: list[Holder], partial: Partial, received: Callable[[int], None]
@@ -60,12 +79,13 @@ class Receiving:
             wanted = GetFile(key.module.path, key.module.version, KINDS.index(key.kind), partial.size, holder.sha256)
             before = partial.size
             try:
-                await self._take(holder.node, wanted, partial, received)
+                giver = await self._take(holder.node, wanted, partial, received)
             except PeerError as error:
                 failure = error
-                givers += [holder.node] * (partial.size > before)
+                givers += [error.node_id or holder.node] * (partial.size > before)
             else:
-                return [*givers, holder.node]
+                assert giver is not None
+                return [*givers, giver]
         raise failure
 
     async def from_fetcher(
@@ -75,23 +95,42 @@ class Receiving:
 
         When it proves large it goes on in pieces: then everybody who wants it gives what it has to the others.
         """
-        if growing.received < LARGE and not partial.has_pieces:
+        is_apart = self._errands.is_needed(growing.fetcher)
+        if is_apart or (growing.received < LARGE and not partial.has_pieces):
             partial.restart()
             wanted = GetFile(key.module.path, key.module.version, KINDS.index(key.kind), 0, token=growing.token)
-            if await self._take(growing.fetcher, wanted, partial, received, most=LARGE):
-                return [growing.fetcher]
+            giver = await self._take(growing.fetcher, wanted, partial, received, most=LARGE)
+            if giver is not None:
+                return [giver]
             partial.cut_into_pieces()
         name = ObjectName(key.module.path, key.module.version, None, growing.token)
         signer = public_of_id(growing.fetcher)
         return await self._gathering.gather(name, [growing.fetcher], partial, received, signer=signer)
 
+    async def whole(self, key: FileKey, source: Holder | Growing, sink: Sink) -> str:
+        """The file from its holder or fetcher itself, in order, and from nobody else. Its id. Raises PeerError."""
+        path, version, kind = key.module.path, key.module.version, KINDS.index(key.kind)
+        if isinstance(source, Holder):
+            node, wanted = source.node, GetFile(path, version, kind, 0, source.sha256)
+        else:
+            node, wanted = source.fetcher, GetFile(path, version, kind, 0, token=source.token)
+        await self._take(node, wanted, sink, lambda _count: None, is_direct=True)
+        return node
+
     async def _take(
-        self, node: str, wanted: GetFile, sink: Partial, received: Callable[[int], None], most: int = MAX_ZIP
-    ) -> bool:
-        """False when it was left off because it has more than `most` bytes."""
-        answer = await self._ask(node, wanted)
-        head = answer.message
-        if not isinstance(head, FileHead) or (wanted.sha256 is not None and head.sha256 != wanted.sha256):
+        self,
+        asked: str,
+        wanted: GetFile,
+        sink: Sink,
+        received: Callable[[int], None],
+        *,
+        most: int = MAX_ZIP + 1,
+        is_direct: bool = False,
+    ) -> str | None:
+        """Who gave it; None when it was left off because it has more than `most` bytes, and others have pieces."""
+        answer = await self._ask(asked, wanted, is_direct=is_direct)
+        head, node = answer.message, answer.node_id
+        if not isinstance(head, FileHead) or not _is_wanted(head, wanted, may_grow=node != asked):
             await answer.discard()
             raise PeerError(node, "gives another object than was asked for")
         cap = MAX_ZIP if head.length is None else head.length
@@ -102,25 +141,38 @@ class Receiving:
             sink.write(piece)
             self.by_peer.add(node, len(piece))
             received(len(piece))
-            if sink.size >= most:
+            if sink.size >= most and node == asked:
                 await answer.discard()
-                return False
+                return None
         if head.length is not None and sink.size != head.length:
             raise PeerError(node, f"sent {sink.size} bytes of {head.length}")
         self.by_peer.add(node, 0, files=1)
-        return True
+        return node
 
-    async def _ask(self, node: str, wanted: GetFile) -> Answer:
-        """Patient with one who gives to others at the moment."""
+    async def _ask(self, node: str, wanted: GetFile, *, is_direct: bool) -> Answer:
+        """Patient with one who gives to others at the moment. A node that is not reached is asked through another."""
         deadline = trio.current_time() + DEADLINE
+        through = not is_direct and self._errands.is_needed(node)
         for _ in range(BUSY_TRIES):
             try:
+                if through:
+                    return await self._errands.ask(node, wanted, deadline=deadline)
                 return await self._links.request(node, wanted, deadline=deadline, has_floor=True)
+            except PeerNotReached:
+                if is_direct or through:
+                    raise
+                through = True
+                continue
             except PeerRefused as error:
                 if error.code != BUSY:
                     raise
             await trio.sleep(BUSY_PAUSE)
         raise PeerError(node, "gives to others all the time")
+
+
+def _is_wanted(head: FileHead, wanted: GetFile, *, may_grow: bool) -> bool:
+    """Whether this is the object that was asked for; where it may still grow, that is seen when it is whole."""
+    return wanted.sha256 in (None, head.sha256) or (may_grow and head.sha256 is None)
 
 
 def choose(holders: Iterable[Holder]) -> list[Holder]:

@@ -12,6 +12,7 @@ import attrs
 import structlog
 import trio
 
+from p2pmods.directory.rendezvous import homes
 from p2pmods.errors import MalformedData, PeerError
 from p2pmods.identity.records import DIRECTOR, MAX_RECORD, Endpoint, open_record
 from p2pmods.wire.bounds import at_most, between
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 ASK_TIME: Final = 10.0  # seconds for a dial-back or a list of directors
 MOST_NAMED: Final = 64
 LEAF_LINKS: Final = 3
+MOST_TRIED: Final = 6  # directors that a leaf tries for those links, and that are asked for a way to one
 REFRESH: Final = 20.0  # seconds between two looks of a leaf at who the directors are
+FIRST_REFRESH: Final = 1.0  # seconds after it met somebody; doubles up to REFRESH
 _CHECK_AGAIN: Final = 300.0  # seconds until a leaf asks to be dialled again, though nothing changed
 
 log = structlog.get_logger()
@@ -66,7 +69,8 @@ class Directors:
 
 
 class Roles:
-    """Of one node in one swarm. `on_directors(node ids)` is told when a leaf's view of the directors changes."""
+    """Of one node in one swarm. `directors` are those that it knows; `on_director` is told once it is one itself,
+    `on_records` of records that others sent."""
 
     def __init__(
         self,
@@ -74,15 +78,19 @@ class Roles:
         members: Members,
         standing: Standing,
         *,
+        directors: Callable[[], frozenset[str]],
         on_director: Callable[[Endpoint], None],
         on_records: Callable[[Iterable[SignedRecord]], None],
     ) -> None:
         self._links = links
         self._members = members
         self._standing = standing
+        self._directors = directors
         self._on_director = on_director
         self._on_records = on_records
         self._asked = trio.Event()
+        self._dialling = trio.Lock()
+        self._pinned: frozenset[str] = frozenset()
         links.on(DialBack, self._dial_back)
         links.on(WhoDirects, self._name_directors)
 
@@ -92,14 +100,46 @@ class Roles:
 
     async def run(self) -> None:
         """Until cancelled."""
+        pause = FIRST_REFRESH
         while True:
             self._asked = trio.Event()
-            for node in sorted(self._links.linked())[:LEAF_LINKS]:
-                if not self._standing.is_director and self._links.port:
-                    await self._ask_to_be_dialled(node)
-                await self._ask_for_directors(node)
-            with trio.move_on_after(_CHECK_AGAIN if self._standing.is_director else REFRESH):
+            await self._hold_links()
+            with trio.move_on_after(_CHECK_AGAIN if self._standing.is_director else pause) as waiting:
                 await self._asked.wait()
+            pause = min(pause * 2, REFRESH) if waiting.cancelled_caught else FIRST_REFRESH
+
+    async def _hold_links(self) -> None:
+        """To those directors that others, who know the same ones, will ask for a way to this node."""
+        own = self._links.node_id
+        likely = [*homes(own.encode(), self._directors() - {own}, MOST_TRIED), *sorted(self._links.linked())]
+        candidates = iter(dict.fromkeys(likely))
+        held: set[str] = set()
+
+        async def hold() -> None:
+            for node in candidates:
+                if await self._ask(node):
+                    held.add(node)
+                    return
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(LEAF_LINKS):
+                nursery.start_soon(hold)
+        self._pin(frozenset() if self._standing.is_director else frozenset(held))
+
+    def _pin(self, nodes: frozenset[str]) -> None:
+        for node in self._pinned - nodes:
+            self._links.unpin(node)
+        for node in nodes - self._pinned:
+            self._links.pin(node)
+        self._pinned = nodes
+
+    async def _ask(self, node: str) -> bool:
+        """Whether it answered."""
+        has_answered = await self._ask_for_directors(node)
+        async with self._dialling:  # the first dial-back makes the others needless
+            if has_answered and not self._standing.is_director and self._links.port:
+                await self._ask_to_be_dialled(node)
+        return has_answered
 
     async def _ask_to_be_dialled(self, node: str) -> None:
         try:
@@ -114,24 +154,25 @@ class Roles:
         if endpoint is not None and endpoint.port == self._links.port and not self._standing.is_director:
             self._on_director(endpoint)
 
-    async def _ask_for_directors(self, node: str) -> None:
+    async def _ask_for_directors(self, node: str) -> bool:
         try:
             answer = await self._links.request(
                 node, WhoDirects(self._standing.record.raw), deadline=trio.current_time() + ASK_TIME
             )
         except PeerError:
-            return
+            return False
         await answer.discard()
-        if isinstance(answer.message, Directors):
-            self._on_records(_genuine(answer.message.records))
+        if not isinstance(answer.message, Directors):
+            return False
+        self._on_records(_genuine(answer.message.records))
+        return True
 
     async def _dial_back(self, call: Call) -> None:
         """Only the very address that the asker dialled from: nobody can send this node elsewhere."""
         try:
-            host = next(link.host for link in self._links.statistics().peers if link.node_id == call.peer)
-            endpoint = Endpoint(host.removeprefix("::ffff:"), call.message.port)
+            endpoint = Endpoint(call.host, call.message.port)
             await self._links.dial(endpoint, expect=call.peer, deadline=trio.current_time() + ASK_TIME / 2)
-        except (PeerError, ValueError, StopIteration):
+        except (PeerError, ValueError):
             await call.reply(DialledBack(None))
             return
         await call.reply(DialledBack(endpoint))

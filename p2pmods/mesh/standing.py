@@ -32,7 +32,8 @@ class Standing:
     """Directors know each other by membership; a leaf knows those that were named to it.
 
     `publish(endpoints, flags)` makes the node's own record anew. `on_directors` is told whenever the known directors
-    may be others, `on_joined` and `on_gone` of each that comes and goes.
+    may be others, `on_joined` and `on_gone` of each that comes and goes, `on_cloned` when another one has this node's
+    key.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Standing:
         on_directors: Callable[[Iterable[str]], None],
         on_joined: Callable[[str, SignedRecord], None],
         on_gone: Callable[[str], None],
+        on_cloned: Callable[[], None],
     ) -> None:
         self._node = node
         self._machine = machine
@@ -53,6 +55,7 @@ class Standing:
         self._on_directors = on_directors
         self._on_joined = on_joined
         self._on_gone = on_gone
+        self._on_cloned = on_cloned
         self._met: dict[str, float] = {}  # when there was a new link to a node, the latest last
         self._named: dict[str, float] = {}  # directors that others named, and when
         self._endpoints: tuple[Endpoint, ...] = ()
@@ -96,9 +99,7 @@ class Standing:
             case Died(node) | Left(node):
                 self._on_gone(node)
             case ClonedIdentity():
-                log.error(
-                    "another running node has this node's key: stop one, remove its identity.key, start it again"
-                )
+                self._on_cloned()
         self.changed()
 
     def name(self, record: SignedRecord) -> None:

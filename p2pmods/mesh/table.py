@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from p2pmods.mesh.link import Link
+
+SAME_MOMENT: Final = 5.0  # seconds within which two nodes may have dialled each other without knowing it
 
 
 class Table:
@@ -61,7 +63,7 @@ class Table:
             self.find(link.peer)
 
     def _survivor(self, older: Link, newer: Link) -> Link:
-        if older.is_dialler is newer.is_dialler:
+        if older.is_dialler is newer.is_dialler or newer.began - older.began > SAME_MOMENT:
             return newer  # whoever dials again has lost the older one, or will
         return min(older, newer, key=self._dialler_of)
 

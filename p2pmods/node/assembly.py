@@ -33,7 +33,7 @@ from p2pmods.fetch.writing import Writing
 from p2pmods.httpd.guard import allowed_hosts
 from p2pmods.httpd.listening import listen, url_of
 from p2pmods.httpd.server import Server
-from p2pmods.identity.key import node_id
+from p2pmods.identity.key import SEED_SIZE
 from p2pmods.node.meshing import Meshing
 from p2pmods.node.nodefile import NodeFile, remove_node_file, write_node_file
 from p2pmods.node.parts import setup_token, version_control
@@ -60,17 +60,26 @@ STOPPING: Final = 10.0  # seconds for what was answered to reach the disk
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node that runs. `url` is what GOPROXY is set to; `mesh` is None in no swarm."""
+    """A node that runs. `url` is what GOPROXY is set to."""
 
     config: Config
-    node_id: str
     url: str
     store: Store
     upstream: Upstream
     checksums: Checksums
     proofs: Proofs
     duties: Duties
-    mesh: Mesh | None
+    meshing: Meshing
+
+    @property
+    def node_id(self) -> str:
+        """The present one: a node whose key another one has gets a new one."""
+        return self.meshing.node_id
+
+    @property
+    def mesh(self) -> Mesh | None:
+        """None in no swarm."""
+        return self.meshing.mesh
 
 
 class Assembly:
@@ -81,8 +90,7 @@ class Assembly:
         self._store = store
         self._started = time.monotonic()
         self._secret = secrets.token_urlsafe(32)
-        self._key = load_or_create(config.data, secrets.token_bytes(32))
-        self._node_id = node_id(self._key)
+        key = load_or_create(config.data, secrets.token_bytes(SEED_SIZE))
         self._url = ""
         self._background = background
         offline = OfflineState(forced=config.offline)
@@ -94,7 +102,7 @@ class Assembly:
         self._failures = Failures(time.time)
         self._receivers = Receivers(time.time)
         self._alarms = Alarms(store, self._receivers)
-        self._meshing = Meshing(config, store, environ)
+        self._meshing = Meshing(config, key, store, environ)
         self._checksums = self._build_checksums()
         storm = Storm()
         self._proofs = Proofs(
@@ -165,20 +173,19 @@ class Assembly:
         await self._background.start(self._meshing.run)
         node = Node(
             config,
-            self._node_id,
             self._url,
             self._store,
             self._upstream,
             self._checksums,
             self._proofs,
             self._duties,
-            self._meshing.mesh,
+            self._meshing,
         )
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(server.run, listeners)
-                facts = NodeFile(self._url, self._meshing.address, self._node_id, self._secret)
-                write_node_file(config.data, facts)
+                self._write_facts()
+                self._meshing.on_new_key = self._write_facts
                 task_status.started(node)
         finally:
             remove_node_file(config.data)
@@ -186,10 +193,13 @@ class Assembly:
                 await self._writing.wait_empty()
                 self._client.close()
 
+    def _write_facts(self) -> None:
+        facts = NodeFile(self._url, self._meshing.address, self._meshing.node_id, self._secret)
+        write_node_file(self._config.data, facts)
+
     def _build_server(self, tokens: Tokens, hosts: frozenset[str]) -> Server:
         intake = Intake(self._store, self._proofs, self._alarms, self._writing)
         peering = self._meshing.build(
-            self._key,
             lambda: fetcher,
             intake=intake,
             checksums=self._checksums,
@@ -260,7 +270,7 @@ class Assembly:
 
     def _about(self) -> dict[str, Any]:
         return {
-            "node_id": self._node_id,
+            "node_id": self._meshing.node_id,
             "api": self._url,
             "peer": self._meshing.address,
             "uptime_s": round(time.monotonic() - self._started, 3),

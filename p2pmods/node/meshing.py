@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
 
 from p2pmods.directory.ability import (
+    CAPTIVE,
     DATABASE,
     FAILING,
     NO_UPSTREAM,
@@ -16,14 +19,20 @@ from p2pmods.directory.ability import (
     UPLOADS,
     Ability,
 )
+from p2pmods.errors import StoreError
+from p2pmods.fetch.bringing import Bringing
 from p2pmods.fetch.checksum_peers import NoPeers
 from p2pmods.fetch.neighbours import Neighbours
 from p2pmods.fetch.peering import Peering
 from p2pmods.fetch.shelf import Shelf
+from p2pmods.identity.key import SEED_SIZE, format_key, parse_key
+from p2pmods.identity.key import node_id as id_of_key
 from p2pmods.identity.swarm import PUBLIC, Swarm
 from p2pmods.mesh.mesh import Mesh
 from p2pmods.mesh.outlook import MeshSettings, Outlook
 from p2pmods.mesh.policy import SharingPolicy
+from p2pmods.mesh.ports import CannotListenForPeers
+from p2pmods.store.identity_file import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +53,9 @@ if TYPE_CHECKING:
     from p2pmods.wire.proofs import Question
 
 BEGAN: Final = time.monotonic()  # about when the process did
+AGAIN_AFTER: Final = 5.0  # seconds until a mesh that could not be begun anew is tried again
+
+log = structlog.get_logger()
 
 
 def why_no_mesh(config: Config) -> str | None:
@@ -64,20 +76,26 @@ def swarm_of(config: Config) -> Swarm:
 
 
 class Meshing:
-    """What a node has of the mesh: `mesh` is None in no swarm, and `problem` says why."""
+    """What a node has of the mesh: `mesh` is None in no swarm, and `problem` says why.
 
-    def __init__(self, config: Config, store: Store, environ: Mapping[str, str]) -> None:
+    `on_new_key` is told when the node goes on under another key; `mesh` and `node_id` are others then.
+    """
+
+    def __init__(self, config: Config, key: Ed25519PrivateKey, store: Store, environ: Mapping[str, str]) -> None:
         self.problem = why_no_mesh(config)
+        self.node_id = id_of_key(key)
         self.mesh: Mesh | None = None
         self.peers = LatePeers()
         self.neighbours = Neighbours(lambda: self.mesh, self.problem)
+        self.on_new_key: Callable[[], None] = lambda: None
+        self._begin_anew: Callable[[], None] = lambda: None
+        self._key = key
         self._config = config
         self._store = store
         self._environ = environ
 
     def build(
         self,
-        key: Ed25519PrivateKey,
         fetcher: Callable[[], Fetcher],
         *,
         intake: Intake,
@@ -94,16 +112,29 @@ class Meshing:
         policy = SharingPolicy(config.sumdb.name, config.is_private, is_public=config.swarm.secret is None)
         outlook = Outlook(
             shelf=Shelf(self._store, checksums, proofs, policy, holdings, fetcher),
-            ability=lambda: _ability(config, policy, checksums, upstream),
+            ability=lambda: ability_of(config, policy, checksums, upstream),
             tree=checksums.stand,
             reply=checksums.reply,
             note_head=checksums.note_peer_head,
             on_given=lambda _peer, _key, size: self._store.count_given(size),
             on_network_change=upstream.network_changed,
         )
-        self.mesh = Mesh(swarm_of(config), key, self._store, policy, self._settings(), outlook)
-        self.peers.use(self.mesh)
-        return Peering(self.mesh, self._store, intake, checksums, proofs, nursery=nursery, clock=time.time)
+        mesh = self._make_mesh(policy, outlook)
+        peering = Peering(mesh, self._store, intake, checksums, proofs, nursery=nursery, clock=time.time)
+        bringing = Bringing(self._store, intake, proofs, clock=time.time)
+
+        def use(mesh: Mesh) -> None:
+            self.mesh = mesh
+            self.peers.use(mesh)
+            bringing.serve(mesh)
+            peering.use(mesh)
+
+        use(mesh)
+        self._begin_anew = lambda: use(self._make_mesh(policy, outlook))
+        return peering
+
+    def _make_mesh(self, policy: SharingPolicy, outlook: Outlook) -> Mesh:
+        return Mesh(swarm_of(self._config), self._key, self._store, policy, self._settings(), outlook)
 
     def _settings(self) -> MeshSettings:
         config, is_ci = self._config, bool(self._environ.get("CI"))
@@ -111,7 +142,7 @@ class Meshing:
             data=config.data,
             listen=config.peer_listen,
             peers=config.peers,
-            mdns=config.mdns and not is_ci,
+            mdns=config.mdns and not (is_ci and config.origins["mdns"] == "default"),
             upload_limit=config.upload_limit,
             may_meet=not is_ci,
             started=trio.current_time() - (time.monotonic() - BEGAN),
@@ -123,14 +154,42 @@ class Meshing:
         return self.mesh.address if self.mesh is not None else None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled; at once where there is no mesh."""
+        """Until cancelled; at once where there is no mesh. When another node has the same key, on under a new one."""
         if self.mesh is None:
             task_status.started()
-        else:
-            await self.mesh.run(task_status=task_status)
+            return
+        while True:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.mesh.run)
+                task_status.started()
+                task_status = trio.TASK_STATUS_IGNORED
+                await self.mesh.cloned.wait()
+                nursery.cancel_scope.cancel()
+            await self._become_another()
+
+    async def _become_another(self) -> None:
+        old = self.node_id
+        seed = secrets.token_bytes(SEED_SIZE)
+        try:
+            self._key = replace(self._config.data, seed)
+        except StoreError as error:
+            self._key = parse_key(format_key(seed))
+            log.warning("the new key could not be kept, and the next start will find the old one", reason=str(error))
+        self.node_id = id_of_key(self._key)
+        log.warning(
+            "another running node has this node's key: it goes on under a new one", was=old, node_id=self.node_id
+        )
+        while True:
+            try:
+                self._begin_anew()
+                break
+            except (CannotListenForPeers, OSError) as error:
+                log.warning("there is no mesh until that is cured", reason=str(error))
+                await trio.sleep(AGAIN_AFTER)
+        self.on_new_key()
 
 
-def _ability(config: Config, policy: SharingPolicy, checksums: Checksums, upstream: Upstream) -> Ability:
+def ability_of(config: Config, policy: SharingPolicy, checksums: Checksums, upstream: Upstream) -> Ability:
     """What this node could do for others now."""
     statistics = upstream.statistics()
     steps = {step.kind for step in config.upstream}
@@ -139,6 +198,7 @@ def _ability(config: Config, policy: SharingPolicy, checksums: Checksums, upstre
         kind = PROXY if "url" in steps else ORIGIN
     flags = DATABASE if checksums.statistics().state in ("ok", "unreached") else 0
     flags |= UPLOADS if policy.gives else 0
+    flags |= CAPTIVE if statistics.is_captive else 0
     flags |= FAILING if statistics.state == "offline" else 0
     success = statistics.last_success
     return Ability(kind, flags, None if success is None else max(0, int(time.time() - success)))

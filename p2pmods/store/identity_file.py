@@ -1,4 +1,4 @@
-"""DATA/identity.key: made once, readable by its owner alone, never changed by us."""
+"""DATA/identity.key: made once, readable by its owner alone, replaced only when another node has the same."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def load_or_create(data: Path, seed: bytes) -> Ed25519PrivateKey:
         pass
     except OSError as error:
         raise fs.store_error("read", path, error) from error
+    return replace(data, seed)
+
+
+def replace(data: Path, seed: bytes) -> Ed25519PrivateKey:
+    """A new key, made from `seed` (32 random bytes), in the place of what was there. Raises StoreError."""
+    path = data / FILE_NAME
     try:
         fs.write_derived(path, path.with_suffix(f".{os.getpid()}"), format_key(seed))
         return _read(path)

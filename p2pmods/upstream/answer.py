@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from p2pmods.errors import printable
 from p2pmods.upstream.failure import (
-    Unreachable,
+    CaptivePortal,
     UpstreamFailed,
     UpstreamNotFound,
     UpstreamRefused,
@@ -70,6 +70,8 @@ def raise_for_status(
     if status == 401:
         whose = "the credentials given were not accepted" if had_credentials else "it wants credentials (netrc)"
         raise UpstreamRefused(source, f"{reason}; {whose}", status=status)
+    if status == http.HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
+        raise CaptivePortal(source, reason, status=status)
     if status in _REFUSALS:
         raise UpstreamRefused(source, reason, status=status)
     error = UpstreamUnavailable(source, reason, status=status)
@@ -108,7 +110,7 @@ def check_start(source: str, want: Want, start: bytes) -> None:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     # None of the protocol's texts, and no zip, begins with "<"; but the hashes of a tile may.
     if text[:9].lower().startswith((b"<!doctype", b"<html")) or (text.startswith(b"<") and want is not Want.SUMDB):
-        raise Unreachable(source, _WEB_PAGE, status=200)
+        raise CaptivePortal(source, _WEB_PAGE, status=200)
     if want is Want.ZIP and not b"PK".startswith(start[:2]):
         raise UpstreamUnavailable(source, "answered 200 with something that is no zip", status=200)
     if want is Want.INFO and text and not text.startswith(b"{"):

@@ -42,6 +42,10 @@ class Unreachable(UpstreamUnavailable):
     """Nothing that speaks for the upstream answered: no name, no connection, silence, a captive portal's page."""
 
 
+class CaptivePortal(Unreachable):
+    """A web page came where a file should: somebody on the way answers for everyone, until the user has logged in."""
+
+
 class Tried:
     """The failures of the steps tried so far, and by go's TryProxies which of them is to be told.
 

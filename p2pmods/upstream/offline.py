@@ -7,11 +7,13 @@ answered. The node is offline while every host that it talked to is in an outage
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
 FIRST_PERIOD: Final = 2.0
 LONGEST_PERIOD: Final = 60.0
+PORTAL_FOR: Final = 300.0  # seconds that a portal's page is remembered when nothing else comes
 PROBE_PATIENCE: Final = 20.0  # a probe that never reports back does not block the next one for longer
 
 
@@ -35,6 +37,7 @@ class OfflineState:
         self._longest_period = longest_period
         self._outages: dict[str, Outage | None] = {}
         self._answered: dict[str, float] = {}
+        self._portal_at = -math.inf
 
     @property
     def offline(self) -> bool:
@@ -66,10 +69,26 @@ class OfflineState:
     def succeeded(self, host: str, *, now: float) -> None:
         """The host answered. When all were out of reach the network is back, and all may be tried."""
         if self.offline and self._outages.get(host) is not None:
-            self.network_changed()
+            self._forget_outages()
         self._outages[host] = None
         self._answered[host] = now
 
+    def met_portal(self, *, now: float) -> None:
+        """A login page came instead of a file."""
+        self._portal_at = now
+
+    def delivered(self) -> None:
+        """A file came: no portal is in the way."""
+        self._portal_at = -math.inf
+
+    def is_captive(self, *, now: float) -> bool:
+        """Whether a login page came lately, and no file since."""
+        return now - self._portal_at < PORTAL_FOR
+
     def network_changed(self) -> None:
-        """An interface or address of this machine changed: forget every outage."""
+        """An interface or address of this machine changed: forget every outage, and the portal."""
+        self._portal_at = -math.inf
+        self._forget_outages()
+
+    def _forget_outages(self) -> None:
         self._outages = dict.fromkeys(self._outages)

@@ -15,7 +15,7 @@ import trio
 from p2pmods.errors import printable
 from p2pmods.upstream.answer import MAX_ERROR_BODY, REDIRECTS, Head, TryAgain, raise_for_status
 from p2pmods.upstream.connections import Connections, proxy_authorization
-from p2pmods.upstream.failure import Unreachable, UpstreamFailed, UpstreamUnavailable
+from p2pmods.upstream.failure import CaptivePortal, Unreachable, UpstreamFailed, UpstreamUnavailable
 from p2pmods.upstream.hosts import Host, HostStatistics
 from p2pmods.upstream.limits import Limits, Want
 from p2pmods.upstream.netrc import netrc_path, read_netrc
@@ -125,8 +125,11 @@ class ProxyClient:
         else:
             self.offline.succeeded(authority, now=now)
         if error is None:
+            self.offline.delivered()
             request.host.succeeded(at=self._clock())
         else:
+            if isinstance(error, CaptivePortal):
+                self.offline.met_portal(now=now)
             request.host.failed(error.reason)
 
     async def _persist(self, request: _Request) -> None:

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import trio
+
 from p2pmods.errors import NotFound, Refused, SourceError
 from p2pmods.gomod.escape import escape_path, escape_version, unescape_path
 from p2pmods.gomod.module import FileKind
@@ -36,9 +38,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class UpstreamStatistics:
-    """`state` is `online`, `offline`, or `off` when the list leads nowhere; `last_success` is Unix time."""
+    """`state` is `online`, `offline`, or `off` when the list leads nowhere; `last_success` is Unix time.
+
+    `is_captive`: a login page came lately, and no file since.
+    """
 
     state: str
+    is_captive: bool
     steps: tuple[str, ...]
     last_success: float | None
     hosts: tuple[HostStatistics, ...]
@@ -140,6 +146,7 @@ class Upstream:
             state = "off"
         return UpstreamStatistics(
             state,
+            self._offline.is_captive(now=trio.current_time()),
             tuple(step.redacted for step in self._steps),
             max(successes, default=None),
             hosts,

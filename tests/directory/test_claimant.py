@@ -53,7 +53,9 @@ class Ann:
         self, directors: Iterable[Member] = (FIRST, SECOND, THIRD), *, at: float = 10, started: float = 0
     ) -> None:
         self.view = Rendezvous(one.id for one in directors)
-        self.homes, self.silent, self.inflow = Strikes(ANN.id), Strikes(ANN.id), Inflow()
+        self.apart: frozenset[str] = frozenset()
+        self.homes, self.silent = Strikes(ANN.id, lambda: self.apart), Strikes(ANN.id)
+        self.inflow = Inflow()
         self.cold = ColdStart(started=started)
         self.around = Surroundings(
             ANN.id, self.view, self.homes, self.silent, self.inflow, self.cold, lambda _: self.round_trip
@@ -228,6 +230,21 @@ def test_an_answer_that_comes_too_late_or_twice_is_nothing() -> None:
     assert ann.answer(waiting_for(EVE)) == []
 
 
+def test_a_home_that_is_apart_is_passed_over_without_blame_and_may_be_passed_the_claim() -> None:
+    ann = Ann()
+    ann.apart = frozenset([FIRST.id])  # which is found out when it is asked
+    (asked,) = of(Ask, ann.silence())
+    assert (asked.node, asked.message.avoid) == (SECOND.id, ())
+    ann.apart = frozenset()
+    assert not ann.homes.struck(now=ann.now)
+
+
+def test_when_all_homes_are_apart_the_claimant_is_alone() -> None:
+    ann = Ann()
+    ann.apart = frozenset([FIRST.id, SECOND.id, THIRD.id])
+    assert upstream(ann.silence()) == [False]
+
+
 def test_without_a_director_the_claimant_is_alone_at_once() -> None:
     assert upstream(Ann(directors=()).did) == [False]
 
@@ -340,6 +357,17 @@ def test_a_lost_fetcher_is_reported_to_the_home_that_named_it() -> None:
     assert ann.lose() == []  # it is being asked
     assert of(Relay, ann.answer(waiting_for(EVE, b"e" * 16)))
     assert not ann.homes.struck(now=ann.now)
+
+
+def test_a_fetcher_that_is_lost_while_a_home_is_asked_about_it_is_reported_at_once() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    (asked,) = ann.wait(3)
+    assert (asked.node, asked.message.urgent) == (SECOND.id, False)
+    (told,) = ann.lose()
+    assert (told.node, told.message.stalled, told.message.urgent) == (SECOND.id, bytes(16), True)
+    assert ann.claim.answered(asked.ask, waiting_for(BOB), now=ann.now) == []  # what it said before it was told
+    assert of(Relay, ann.answer(waiting_for(EVE, b"e" * 16)))
 
 
 def test_a_fetcher_that_others_reach_is_tried_once_more() -> None:

@@ -166,6 +166,17 @@ def test_where_the_upstream_limits_all_a_waiter_waits_for_a_minute() -> None:
     assert patience.verdict(now=60) is Verdict.GIVE_UP
 
 
+def test_who_is_apart_is_left_out_without_a_strike() -> None:
+    apart: set[str] = {"bob"}
+    strikes = Strikes("ann", lambda: frozenset(apart))
+    strikes.strike("bob", now=0)
+    strikes.strike("eve", now=0)
+    assert strikes.struck(now=1) == {"bob", "eve"}
+    assert strikes.blamed(now=1) == {"eve"}
+    apart.clear()
+    assert strikes.struck(now=1) == {"eve"}
+
+
 @pytest.mark.parametrize("flag", [METERED, CAPTIVE, FAILING])
 def test_who_should_not_fetch_for_others_is_not_capable(flag: int) -> None:
     able = DATABASE | UPLOADS

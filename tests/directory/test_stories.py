@@ -102,6 +102,25 @@ def test_messages_that_come_late_make_no_second_copy(seed: int) -> None:
     assert room.copies() == 1
 
 
+@pytest.mark.parametrize("after", [0.05, 0.1, 0.2, 0.3, 0.5])
+@pytest.mark.parametrize("nodes", [3, 5, 8])
+def test_a_fetcher_that_dies_while_homes_are_asked_about_it_is_replaced_at_once(nodes: int, after: float) -> None:
+    room = Room(nodes, conditions=Conditions(least_delay=0.15, most_delay=0.2))
+    room.link_breaks_after = 0.05
+    room.upstream_takes = 60
+    room.want([0])
+    room.network.run(1.5)
+    fetchers = room.fetchers()
+    lies(room, tuple(fetchers), Lie.SENDS_NOTHING)
+    room.want(range(1, nodes))
+    asking = [room[number] for number in range(1, nodes)]
+    assert room.network.run_until(lambda: any(node.is_asking_again for node in asking), within=10) is not None
+    room.network.run(after)
+    room.kill(fetchers[0])
+    assert room.network.run_until(lambda: bool(room.fetchers()), within=2.5) is not None
+    assert room.copies() == 2
+
+
 def test_nodes_that_distrust_different_homes_still_agree_on_one_fetcher() -> None:
     room = Room(12)
     for number, home in enumerate([*room.homes(), *room.homes()]):

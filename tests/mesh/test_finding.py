@@ -23,6 +23,8 @@ from tests.mesh.people import ANN, BOB, EVE, at, interface, node
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from p2pmods.mesh.interfaces import Presence
+
 HERE = presence([interface("eth0", Kind.WIRED, "10.0.0.1/24")], "", 4000)
 BOBS = at("10.0.0.2:4000")
 
@@ -259,3 +261,26 @@ async def test_an_ipv6_address_keeps_its_scope(autojump_clock: trio.testing.Mock
     await run_for(1, network.discovery(Sources(hints=hints, remembered=remembered)))
     assert network.members == {BOB}
     assert remembered.read() == ()  # it means nothing in another run
+
+
+async def test_a_node_that_dns_names_is_asked_for_once_on_every_network(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network, asked = Network({BOBS: BOB}), []
+
+    async def ask(here: Presence) -> tuple[Address, ...]:
+        await trio.lowlevel.checkpoint()
+        asked.append(here)
+        return (BOBS,)
+
+    discovery = network.discovery(Sources(service=ask))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(discovery.run, HERE)
+        await trio.sleep(100)
+        assert asked == [HERE]
+        assert network.members == {BOB}
+        elsewhere = presence([interface("eth0", Kind.WIRED, "10.0.7.1/24")], "", 4000)
+        discovery.move(elsewhere)
+        await trio.sleep(100)
+        assert asked == [HERE, elsewhere]
+        nursery.cancel_scope.cancel()

@@ -11,6 +11,7 @@ from p2pmods.config.values import UploadLimit
 from p2pmods.directory.ability import UPLOADS
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.mesh import manners
+from p2pmods.mesh.interfaces import presence
 from p2pmods.mesh.kinds import Kind
 from p2pmods.mesh.manners import WIFI_RATE, battery, upload_rate, why_not_give
 from p2pmods.swarm.messages import BUSY, ZIP, GetFile
@@ -44,7 +45,7 @@ OTHER_AIR = interface("wlan1", Kind.WIFI, "10.0.2.1/24", is_used=False)
 def test_a_wire_has_no_cap_and_the_air_has_one_unless_the_user_says_otherwise(
     limit: UploadLimit, interfaces: list[Interface], rate: float | None
 ) -> None:
-    assert upload_rate(limit, interfaces) == rate
+    assert upload_rate(limit, presence(interfaces, "", 1).kinds) == rate
 
 
 def test_nothing_is_given_from_a_weak_battery_unless_the_user_says_otherwise() -> None:

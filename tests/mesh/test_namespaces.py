@@ -77,6 +77,20 @@ class Lan:
         self.nodes.append(node)
         return node
 
+    def start_node(self, machine: str, directory: Path, listen: str, *peers: str) -> subprocess.Popen[str]:
+        """A real node, which is told what to do."""
+        command = [sys.executable, "-m", "tests.mesh.apartnode", str(directory / machine), listen, *peers]
+        (directory / machine).mkdir()
+        node = subprocess.Popen(
+            ["ip", "netns", "exec", f"{self.name}-{machine}", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        self.nodes.append(node)
+        return node
+
     def close(self) -> None:
         for node in self.nodes:
             node.kill()
@@ -104,10 +118,17 @@ def lan() -> Iterator[Lan]:
         lan.close()
 
 
+def tell(node: subprocess.Popen[str], word: str) -> None:
+    assert node.stdin is not None
+    node.stdin.write(f"{word}\n")
+    node.stdin.flush()
+
+
 def wait_for(node: subprocess.Popen[str], *words: str) -> str:
     """The first line that begins with these words."""
     assert node.stdout is not None
     for line in node.stdout:
+        sys.stdout.write(line)
         if line.split()[: len(words)] == list(words):
             return line
     pytest.fail(f"it ended without saying {words}")
@@ -158,3 +179,29 @@ def test_a_port_that_another_took_for_itself_is_a_problem_and_no_end(lan: Lan) -
     ann = lan.start("ann", ANN)
     assert "in use" in wait_for(ann, "problem")
     assert ann.poll() is None
+
+
+def test_two_machines_that_nobody_can_dial_share_through_one_that_both_reach(lan: Lan, tmp_path: Path) -> None:
+    """Nor is there a route between them. Whoever is to dial one of them would dial itself."""
+    lan.namespace("dan")
+    for machine, address in (("ann", "10.78.1.2/24"), ("bob", "10.78.2.2/24")):
+        lan.run(machine, "ip", "address", "flush", "dev", "eth0")
+        lan.run(machine, "ip", "address", "add", address, "dev", "eth0")
+    lan.plug_in("dan", "10.78.1.1/24")
+    lan.plug_in("dan", "10.78.2.1/24", cable="eth1")
+    dan = lan.start_node("dan", tmp_path, ":4000")
+    middle = wait_for(dan, "ready").split()[1]
+    ann, bob = (
+        lan.start_node(machine, tmp_path, "127.0.0.1:4000", f"{at}:4000")
+        for machine, at in (("ann", "10.78.1.1"), ("bob", "10.78.2.1"))
+    )
+    for node in (ann, bob):
+        wait_for(node, "ready")
+        wait_for(node, "knows", middle)
+    tell(ann, "get")
+    wait_for(ann, "got", "upstream")
+    wait_for(ann, "proven")
+    for node in (ann, bob, dan):
+        tell(node, "offline")
+    tell(bob, "get")
+    wait_for(bob, "got", "peer", middle)

@@ -9,6 +9,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from p2pmods.errors import PeerError
+from p2pmods.mesh import table
 from p2pmods.mesh.limits import LinkLimits
 from tests.mesh.world import KEYS, Echo, Unheard, Want, ask, place_of, read_all, soon, world
 
@@ -30,6 +31,22 @@ async def wait_links(links: Links, count: int) -> None:
 
 def ways(links: Links) -> list[bool]:
     return [peer.is_dialler for peer in links.statistics().peers]
+
+
+async def test_a_node_that_lost_its_link_is_let_in_whatever_its_id_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It started again, say; the other side has noticed nothing yet, and would keep the link that it dialled."""
+    monkeypatch.setattr(table, "SAME_MOMENT", 0.0)
+    async with world(tmp_path) as w:
+        low, high = await w.start(key=KEYS[0]), await w.start(key=KEYS[1])
+        assert await low.dial(place_of(high), deadline=soon()) == high.node_id
+        again = await w.start(key=KEYS[1], is_known=False)
+        assert await again.dial(place_of(low), deadline=soon()) == low.node_id
+        await wait_links(low, 1)
+        assert ways(low) == [False]
+        assert await ask(again, low) == Echo("hello")
+        assert await ask(low, again) == Echo("hello")
 
 
 @pytest.mark.parametrize("order", ["lower first", "higher first", "together"])

@@ -45,6 +45,7 @@ async def standing(directors: list[set[str]]) -> Standing:
         on_directors=lambda nodes: directors.append(set(nodes)),
         on_joined=lambda *_: None,
         on_gone=lambda _: None,
+        on_cloned=lambda: None,
     )
     made.stand((), 0)
     return made

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from p2pmods.errors import NotFound, Refused, SourceError, Unavailable
 from p2pmods.testing import upstream_faults as faults
@@ -160,6 +161,28 @@ async def test_a_login_page_is_not_an_answer(fake: FakeUpstream, client: ProxyCl
     assert isinstance(error, Unreachable)
     assert "answered 200 with a web page: captive portal" in error.reason
     assert client.offline.offline
+
+
+@pytest.mark.parametrize("portal", [faults.login_page(), faults.status(511)], ids=["a page", "511"])
+async def test_a_portal_is_remembered_until_the_upstream_delivers_again(
+    fake: FakeUpstream, client: ProxyClient, portal: faults.Fault
+) -> None:
+    fake.fault(".zip", portal, times=1)
+    await failure(fake, client, ZIP_KEY)
+    there = upstream(fake.url, client)
+    assert there.statistics().is_captive
+    host = fake.url.removeprefix("http://")
+    client.offline.succeeded(host, now=trio.current_time())  # it answers; whether with files is not known yet
+    assert there.statistics().is_captive
+    assert await fetch(fake, client) == ZIP
+    assert not there.statistics().is_captive
+
+
+@pytest.mark.parametrize("fault", [faults.status(404), faults.status(503), faults.status(403)])
+async def test_other_failures_are_no_portal(fake: FakeUpstream, client: ProxyClient, fault: faults.Fault) -> None:
+    fake.fault(".zip", fault)
+    await failure(fake, client, ZIP_KEY)
+    assert not upstream(fake.url, client).statistics().is_captive
 
 
 async def test_a_list_is_no_login_page_either(fake: FakeUpstream, client: ProxyClient) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2pmods.upstream.offline import PROBE_PATIENCE, OfflineState
+from p2pmods.upstream.offline import PORTAL_FOR, PROBE_PATIENCE, OfflineState
 
 HOST, OTHER = "proxy.example.com:443", "git.example.com:443"
 
@@ -84,3 +84,14 @@ def test_the_setting_wins() -> None:
     state = OfflineState(forced=True)
     state.succeeded(HOST, now=0)
     assert state.offline
+
+
+def test_a_portal_is_forgotten_after_a_while_and_on_another_network() -> None:
+    state = OfflineState()
+    assert not state.is_captive(now=0)
+    state.met_portal(now=0)
+    assert state.is_captive(now=PORTAL_FOR - 1)
+    assert not state.is_captive(now=PORTAL_FOR)
+    state.met_portal(now=1000)
+    state.network_changed()
+    assert not state.is_captive(now=1000)

@@ -1,0 +1,63 @@
+"""Zips that are got for other nodes: from one peer into the store, verified and proven as for this node itself."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from p2pmods.errors import PeerError, Refused
+from p2pmods.fetch.receiving import Receiver
+from p2pmods.trust.evidence import Source, SourceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2pmods.directory.messages import Growing as Fetching
+    from p2pmods.directory.messages import Holder
+    from p2pmods.fetch.intake import Intake
+    from p2pmods.fetch.proofs import Proofs
+    from p2pmods.gomod.module import FileKey
+    from p2pmods.mesh.growing import Backing, Growing
+    from p2pmods.mesh.mesh import Mesh
+    from p2pmods.store.store import Store
+
+log = structlog.get_logger()
+
+
+class Bringing:
+    """What a mesh's errands are done with."""
+
+    def __init__(self, store: Store, intake: Intake, proofs: Proofs, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._intake = intake
+        self._proofs = proofs
+        self._clock = clock
+
+    def serve(self, mesh: Mesh) -> None:
+        """The errands of this mesh are done here."""
+        mesh.errands.bring = partial(self._bring, mesh)
+
+    async def _bring(
+        self, mesh: Mesh, key: FileKey, source: Holder | Fetching, watch: Callable[[Backing], Growing]
+    ) -> None:
+        """The zip from there, and from nowhere else; what `watch` makes of the sink sees the bytes arrive.
+
+        Raises PeerError, SourceError, StoreError.
+        """
+        self._proofs.start(key.module)
+        sink = Receiver(self._store.temp)
+        try:
+            watched = watch(sink)
+            node = await mesh.receiving.whole(key, source, watched)
+            watched.finish()
+            await self._intake.take_zip(key, sink.content(), Source(SourceKind.PEER, node, self._clock()))
+        except Refused as error:
+            log.warning("a peer's zip was refused", file=str(key), peer=error.source, reason=error.reason)
+            mesh.strike(error.source)
+            sink.discard()
+            raise PeerError(error.source, error.reason) from error
+        except BaseException:
+            sink.discard()
+            raise
