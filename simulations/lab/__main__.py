@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from p2pmods.goenv import find_go
 from simulations.bench.children import BenchFailed
 from simulations.bench.workshop import ROOT
 from simulations.lab.machines import Machine
+from simulations.lab.madeup import MADE_UP
 from simulations.lab.neighbour import build_from_a_neighbour
 from simulations.lab.netns import open_lab, why_not
 from simulations.lab.projects import get_project
@@ -53,7 +55,7 @@ def _room(options: argparse.Namespace, base: Path) -> int:
     if unknown := set(ways) - set(WAYS):
         raise BenchFailed(f"{min(unknown)!r} is none of {', '.join(WAYS)}")
     storms = []
-    with _open(options) as (lab, project, environ):
+    with _open(options, base) as (lab, project, environ):
         for way in ways:
             print(f"lab: {way} …", file=sys.stderr, flush=True)
             room = Room(lab, _machines(lab, base / way, environ), project, environ)
@@ -65,7 +67,7 @@ def _room(options: argparse.Namespace, base: Path) -> int:
 
 def _neighbour(options: argparse.Namespace, base: Path) -> int:
     options.project, options.machines = "caddy", 2
-    with _open(options) as (lab, project, environ):
+    with _open(options, base) as (lab, project, environ):
         machines = _machines(lab, base / "neighbour", environ)
         found = build_from_a_neighbour(lab, machines, project, environ, PACKAGE)
     print(
@@ -82,14 +84,17 @@ _SCENARIOS: Final = {"room": _room, "neighbour": _neighbour}
 
 
 @contextmanager
-def _open(options: argparse.Namespace) -> Iterator[tuple[Lab, Project, dict[str, str]]]:
+def _open(options: argparse.Namespace, base: Path) -> Iterator[tuple[Lab, Project, dict[str, str]]]:
     go = find_go(os.environ)
     if go is None:
         raise BenchFailed("no go command")
-    project = get_project(options.project, options.cache, os.environ, options.upstream)
+    if options.project in MADE_UP:
+        project = MADE_UP[options.project](base / "project")
+    else:
+        project = get_project(options.project, options.cache, os.environ, options.upstream)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("P2PMODS_") and name != "CI"}
     environ |= {"PYTHONPATH": str(ROOT), "PATH": f"{go.parent}{os.pathsep}{environ.get('PATH', '')}"}
-    with open_lab(options.machines, uplink_mbit=options.uplink) as lab:
+    with open_lab(options.machines, uplink_mbit=options.uplink, lan_mbit=options.lan) as lab:
         yield lab, project, environ
 
 
@@ -109,7 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("scenario", choices=sorted(_SCENARIOS), nargs="?", default="room")
     parser.add_argument("--machines", type=int, default=8)
     parser.add_argument("--uplink", type=float, default=8.0, metavar="MBIT", help="both ways (default: 8)")
-    parser.add_argument("--project", default="caddy", help="caddy, prometheus, or MODULE@VERSION with a go.sum")
+    parser.add_argument("--lan", type=float, default=math.inf, metavar="MBIT", help="of each machine's cable")
+    parser.add_argument(
+        "--project", default="caddy", help="caddy, prometheus, bigzip, or MODULE@VERSION with a go.sum"
+    )
     parser.add_argument("--upstream", metavar="LIST", help="where the project comes from; default: `go env GOPROXY`")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "p2pmods-lab-cache")
     parser.add_argument("--only", default=",".join(WAYS), metavar="WAY,…", help=f"of {', '.join(WAYS)}")
@@ -120,14 +128,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _table(storms: Sequence[Storm]) -> str:
     alone = next((storm.seconds for storm in storms if storm.way == "one node alone"), None)
-    rows = [("way", "last has all", "/ alone", "upstream requests", "zip copies", "upstream MB", "CPU", "")]
+    rows = [
+        ("way", "last has all", "/ alone", "/ bound", "upstream requests", "zip copies", "upstream MB", "CPU", "")
+    ]
     for storm in storms:
         ratio = f"{storm.seconds / alone:.2f}" if alone else ""
         megabytes = f"{(storm.zip_bytes + storm.small_bytes) / 1e6:.1f}"
         remark = "VOID: the processors were the limit" if storm.is_void else ""
         if storm.failures:
             remark = f"{len(storm.failures)} FAILED: {storm.failures[0].splitlines()[-1][:150]}"
-        row = (storm.way, f"{storm.seconds:.1f} s", ratio, str(storm.requests), f"{storm.copies:.3f}")
+        row = (
+            storm.way,
+            f"{storm.seconds:.1f} s",
+            ratio,
+            f"{storm.seconds / storm.bound:.2f}",
+            str(storm.requests),
+            f"{storm.copies:.3f}",
+        )
         rows.append((*row, megabytes, f"{storm.cpu:.0%}", remark))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -29,11 +29,15 @@ UPSTREAM_URL: Final = f"http://198.51.100.1:{PORT}"
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A main module: `source` holds its go.mod and go.sum, `modules` all that they name, in the layout of a proxy."""
+    """A main module: `source` holds its go.mod and go.sum, `modules` all that they name, in the layout of a proxy.
+
+    `sumdb` is what GOSUMDB has to be for it.
+    """
 
     name: str
     source: Path
     modules: Path
+    sumdb: str = "sum.golang.org"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class Machine:
         return subprocess.Popen(
             self.go("mod", "download"),
             cwd=work,
-            env={**self.settings(), "GOPROXY": goproxy},
+            env={**self.settings(), "GOPROXY": goproxy, "GOSUMDB": project.sumdb},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
