@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 PASS_ON_FOR: Final = 0.5  # seconds for a better home's answer; the claimant waits for at least one
 PATIENCE: Final = 0.5  # seconds in which complaints about one fetcher are collected
 MAX_PASSED_ON: Final = 4096
-_ENOUGH_FAILED: Final = 2  # fetchers of one key, after which everybody is on their own
+_ENOUGH_FAILED: Final = 2  # fetchers of one key, after which everybody is on their own …
+_ALONE_FOR: Final = 10.0  # … for so many seconds since the last of them: who comes later may find the line mended
 _ANSWERS: Final = (Providers, Wait, Grant, Alone)
 
 
@@ -224,12 +225,15 @@ class LeaseHome:
         return []
 
     def _grant(self, case: Case, pending: Pending, instead_of: bytes | None, now: float) -> list[HomeAction]:
-        if case.failed.count(now=now) >= _ENOUGH_FAILED:
+        if case.failed.count(now=now) >= _ENOUGH_FAILED and case.failed.since_last(now=now) < _ALONE_FOR:
             return [Reply(pending.call, Alone(int(self._entropy.random() * MAX_DELAY)))]
         homes = self._rendezvous.homes(case.key)
         if self._node not in homes and set(homes) <= set(pending.claim.avoid):
             return [Reply(pending.call, Alone(0))]  # a lease that no home of the key is heeded about is none
-        if pending.claim.ability.is_capable and self._cases.may_fetch(case, pending.claimant, now=now):
+        ability = pending.claim.ability
+        # After an outage everybody has failed: one who tries for all, or all who try alone.
+        is_able = ability.is_capable or ability.may_recover
+        if is_able and self._cases.may_fetch(case, pending.claimant, now=now):
             return self._granting.begin(case, pending, instead_of, now=now)
         return [Reply(pending.call, Alone(0))]
 

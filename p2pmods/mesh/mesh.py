@@ -107,6 +107,7 @@ class Mesh:
         machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
         self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
+        advertiser.on_back = self._pardon
         home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
         self.desk = Desk(
             self.node_id,
@@ -218,7 +219,12 @@ class Mesh:
     def strike(self, node: str) -> None:
         """What this node gave was wrong: it is asked for nothing for a while."""
         for strikes in (self._silent, self._strikes):
-            strikes.strike(node, now=trio.current_time())
+            strikes.strike(node, now=trio.current_time(), is_a_lie=True)
+
+    def _pardon(self, node: str) -> None:
+        """It may have been out of reach."""
+        for strikes in (self._silent, self._strikes):
+            strikes.pardon(node, now=trio.current_time())
 
     def is_struck(self, node: str) -> bool:
         """Whether this node gave nothing, or what was wrong, a while ago."""
@@ -244,7 +250,8 @@ class Mesh:
     # What happens
 
     def _linked(self, node: str) -> None:
-        """There is a link to this node, whoever dialled."""
+        """There is a new link to this node, whoever dialled."""
+        self._pardon(node)
         if self.standing.is_news(node):
             self._cold_start.newcomer(now=trio.current_time())
             self.members.meet(node)

@@ -63,9 +63,9 @@ class World:
         """Small modules, and the main module that needs them all."""
         modules = [ModuleVersion(f"example.org/bench/m{number:02}", f"v1.{number}.0") for number in range(MODULES)]
         for number, module in enumerate(modules):
-            self.publish(module, _go_mod(module.path), _small_zip(module, number))
+            self.publish(module, go_mod(module.path), _small_zip(module, number))
         needs = "".join(f"\t{module.path} {module.version}\n" for module in modules)
-        (directory / "go.mod").write_bytes(_go_mod("example.org/bench") + f"\nrequire (\n{needs})\n".encode())
+        (directory / "go.mod").write_bytes(go_mod("example.org/bench") + f"\nrequire (\n{needs})\n".encode())
         (directory / "go.sum").write_text("\n".join([*self.sums, ""]), encoding="utf-8")
 
     def publish_large(self, module: ModuleVersion, megabytes: int) -> None:
@@ -73,12 +73,13 @@ class World:
         content = random.Random(megabytes).randbytes(_BLOCK)
         packed = deflate(content)
         names = [f"{module}/data{number}.bin".encode() for number in range(megabytes * 1_000_000 // _BLOCK)]
-        mod = _go_mod(module.path)
+        mod = go_mod(module.path)
         files = [Crafted(name, content, raw=packed) for name in names]
         self.publish(module, mod, craft_zip([Crafted(f"{module}/go.mod".encode(), mod), *files]))
 
 
-def _go_mod(path: str) -> bytes:
+def go_mod(path: str) -> bytes:
+    """Of a module that needs nothing."""
     return f"module {path}\n\ngo 1.21\n".encode()
 
 
@@ -87,7 +88,7 @@ def _small_zip(module: ModuleVersion, seed: int) -> bytes:
     words = [f"word{number}" for number in range(500)]
     chance = random.Random(seed)
     files = {f"file{number}.go": " ".join(chance.choices(words, k=1000)).encode() for number in range(50)}
-    return make_module_zip(module, {"go.mod": _go_mod(module.path), **files})
+    return make_module_zip(module, {"go.mod": go_mod(module.path), **files})
 
 
 def far_away(seconds: float) -> Fault:

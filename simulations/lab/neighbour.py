@@ -42,14 +42,14 @@ def build_from_a_neighbour(
     """
     giver, taker = machines[:2]
     wanted = f"{package}@{project.name.rpartition('@')[2]}"
-    with running_upstream(lab, project, environ):
+    with running_upstream(lab, project.modules, environ):
         filled = _install(giver, wanted, UPSTREAM_URL)
-        settings = [*common(), "--swarm", f"lab:{SECRET}", "--module-cache", str(giver.directory / "modcache")]
+        settings = [*common(project), "--swarm", f"lab:{SECRET}", "--module-cache", str(giver.directory / "modcache")]
         with giver.node(*settings):
             proven = _wait(lambda: control(giver, "status")["held"]["unproven"] == 0, PROVEN)
             lab.cut_uplink()
             start = time.monotonic()
-            with taker.node(*common(), "--swarm", f"lab:{SECRET}"):
+            with taker.node(*common(project), "--swarm", f"lab:{SECRET}"):
                 _wait(lambda: any(peer["state"] == "alive" for peer in control(taker, "status")["peers"]), 30)
                 met = time.monotonic() - start
                 try:

@@ -7,6 +7,7 @@ Everything made here carries a prefix of its own, and goes when the block ends; 
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 from contextlib import contextmanager
@@ -38,17 +39,24 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """`upstream` is outside; `hosts` are in one room and reach it through the uplink."""
+    """`upstream` is outside; `hosts` are in one room and reach it through the uplink.
+
+    Rates are in Mbit/s, the same both ways; `lan_mbit` is that of each host's own cable, infinite when nothing slows
+    it.
+    """
 
     prefix: str
+    uplink_mbit: float
+    lan_mbit: float
     upstream: Host
     router: Host
     hosts: tuple[Host, ...]
 
-    def set_uplink(self, mbit: float) -> None:
-        """How fast the room hears from outside, and as fast the other way."""
-        for host, device in ((self.upstream, "eth0"), (self.router, "outside")):
-            _run(*host.command("tc", "qdisc", "replace", "dev", device, "root", "tbf"), *_rate(mbit))
+    def shortest(self, size: int, machines: int) -> float:
+        """Seconds until so many machines can have `size` bytes each, at best: the fluid bound."""
+        uplink, lan = self.uplink_mbit * 1e6 / 8, self.lan_mbit * 1e6 / 8
+        together = machines * size / (uplink + machines * lan) if machines > 1 else 0.0
+        return max(size / uplink, size / lan, together)
 
     def cut_uplink(self) -> None:
         """Nothing outside can be reached from now on."""
@@ -57,13 +65,48 @@ class Lab:
     def restore_uplink(self) -> None:
         _run(*self.router.command("ip", "link", "set", "outside", "up"))
 
+    def admit_replies_only(self, host: Host) -> None:
+        """A firewall before this host: nobody can dial it or send it datagrams, but for multicast DNS.
+
+        What matches is sent to a bridge without ports: not every kernel has a filter action that drops.
+        """
+        port = f"port{self.hosts.index(host) + 1}"
+        tc = ("tc", "-n", self.router.namespace)
+        _run("ip", "-n", self.router.namespace, "link", "add", "nowhere", "type", "bridge")
+        _run("ip", "-n", self.router.namespace, "link", "set", "nowhere", "up")
+        _run(*tc, "qdisc", "add", "dev", port, "clsact")
+        drop = "action mirred egress redirect dev nowhere"
+        rules = (
+            f"ip prio 1 u32 match ip protocol 6 0xff match u8 0x02 0x12 at 33 {drop}",  # SYN without ACK
+            "ip prio 2 u32 match ip protocol 17 0xff match ip dport 5353 0xffff flowid 1:1",
+            f"ip prio 3 u32 match ip protocol 17 0xff {drop}",
+            f"ipv6 prio 4 u32 match u32 0 0 {drop}",
+        )
+        for rule in rules:
+            _run(*tc, "filter", "add", "dev", port, "egress", "protocol", *rule.split())
+
+    def separate(self, some: Sequence[Host], others: Sequence[Host]) -> None:
+        """Nothing but multicast gets from any of `some` to any of `others`, or back."""
+        self._between(some, others, "add")
+
+    def rejoin(self, some: Sequence[Host], others: Sequence[Host]) -> None:
+        """Undo `separate`."""
+        self._between(some, others, "del")
+
+    def _between(self, some: Sequence[Host], others: Sequence[Host], verb: str) -> None:
+        for host, there in [(a, b) for a in some for b in others] + [(b, a) for a in some for b in others]:
+            _run("ip", "-n", host.namespace, "route", verb, "blackhole", there.address)
+
     def isolate(self, host: Host) -> None:
         """Pull the plug of one machine."""
         _run(*host.command("ip", "link", "set", "eth0", "down"))
 
 
-def _rate(mbit: float) -> list[str]:
-    return ["rate", f"{mbit}mbit", "burst", "32kb", "latency", "100ms"]
+def _slow_down(namespace: str, device: str, mbit: float) -> None:
+    """What leaves there leaves at this rate."""
+    if mbit != math.inf:
+        rate = ["rate", f"{mbit}mbit", "burst", "32kb", "latency", "100ms"]
+        _run("tc", "-n", namespace, "qdisc", "replace", "dev", device, "root", "tbf", *rate)
 
 
 def why_not() -> str | None:
@@ -80,7 +123,7 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def open_lab(machines: int, *, uplink_mbit: float) -> Iterator[Lab]:
+def open_lab(machines: int, *, uplink_mbit: float, lan_mbit: float = math.inf) -> Iterator[Lab]:
     """The room with so many hosts. Raises BenchFailed when the system lacks something."""
     prefix = f"p2plab-{os.getpid()}-"
     names = [f"{prefix}{name}" for name in ("upstream", "router", *(f"h{i}" for i in range(1, machines + 1)))]
@@ -91,9 +134,12 @@ def open_lab(machines: int, *, uplink_mbit: float) -> Iterator[Lab]:
         upstream, router, *hosts = names
         _outside(upstream, router)
         room = [_host(router, name, i) for i, name in enumerate(hosts, start=1)]
-        lab = Lab(prefix, Host(upstream, UPSTREAM), Host(router, _ROUTER_INSIDE), tuple(room))
-        lab.set_uplink(uplink_mbit)
-        yield lab
+        cables = [(upstream, "eth0", uplink_mbit), (router, "outside", uplink_mbit)]
+        for i, name in enumerate(hosts, start=1):
+            cables += [(name, "eth0", lan_mbit), (router, f"port{i}", lan_mbit)]
+        for name, device, mbit in cables:
+            _slow_down(name, device, mbit)
+        yield Lab(prefix, uplink_mbit, lan_mbit, Host(upstream, UPSTREAM), Host(router, _ROUTER_INSIDE), tuple(room))
     finally:
         for name in names:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=COMMAND_DEADLINE)

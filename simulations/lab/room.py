@@ -18,7 +18,6 @@ from simulations.lab.machines import (
     control,
     download_all,
     running_upstream,
-    tally,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +33,10 @@ SETTLE: Final = 3.0  # seconds of idleness before a storm
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """One way of doing it: how long each machine took, and what the upstream sent."""
+    """One way of doing it: how long each machine took, and what the upstream sent.
+
+    `bound` is how many seconds so many machines need at least for all zips.
+    """
 
     way: str
     downloads: tuple[Downloaded, ...]
@@ -42,6 +44,7 @@ class Storm:
     zip_bytes: int
     small_bytes: int
     distinct_zip_bytes: int
+    bound: float
     cpu: float
     nodes: tuple[dict[str, Any], ...]
 
@@ -75,7 +78,7 @@ class Room:
 
     def alone(self) -> Storm:
         """One machine with a node, nobody else."""
-        with self._machines[0].node(*common(), "--module-cache", "off", "--no-mesh"):
+        with self._machines[0].node(*common(self._project), "--module-cache", "off", "--no-mesh"):
             return self._storm("one node alone", self._machines[:1], [LOCAL_URL], [self._machines[0]])
 
     def direct(self) -> Storm:
@@ -90,7 +93,7 @@ class Room:
             "P2PMODS_API_TOKEN": TOKEN,
             "P2PMODS_ALLOWED_HOSTS": first.host.address,
         }
-        with first.node(*common("0.0.0.0"), "--module-cache", "off", "--no-mesh", environ=remote):
+        with first.node(*common(self._project, "0.0.0.0"), "--module-cache", "off", "--no-mesh", environ=remote):
             url = f"http://{first.host.address}:{API_PORT}/{TOKEN}"
             return self._storm("one shared node", self._machines, [url] * len(self._machines), [first])
 
@@ -98,38 +101,41 @@ class Room:
         """Everyone has a node, and the nodes form a mesh."""
         with ExitStack() as stack:
             for machine in self._machines:
-                stack.enter_context(machine.node(*common(), "--module-cache", "off", "--swarm", f"lab:{SECRET}"))
+                stack.enter_context(
+                    machine.node(*common(self._project), "--module-cache", "off", "--swarm", f"lab:{SECRET}")
+                )
             urls = [LOCAL_URL] * len(self._machines)
             return self._storm("mesh", self._machines, urls, self._machines)
 
     def _storm(self, way: str, machines: list[Machine], proxies: list[str], nodes: list[Machine]) -> Storm:
-        with running_upstream(self._lab, self._project, self._environ):
+        with running_upstream(self._lab, self._project.modules, self._environ) as upstream:
             time.sleep(SETTLE)
-            with _processors() as cpu:
+            with processors() as cpu:
                 downloads = download_all(machines, self._project, proxies)
-            sent = tally(self._lab)
+            sent = upstream.tally()
             statuses = tuple(control(machine, "status") for machine in nodes)
         zips = {path: row for path, row in sent.items() if path.endswith(".zip")}
-        modules = self._project.modules
+        sizes = {path: (self._project.modules / path.lstrip("/")).stat().st_size for path in zips}
         return Storm(
             way,
             tuple(downloads),
             sum(row["requests"] for row in sent.values()),
             sum(row["bytes"] for row in zips.values()),
             sum(row["bytes"] for path, row in sent.items() if path not in zips),
-            sum((modules / path.lstrip("/")).stat().st_size for path in zips),
+            sum(sizes.values()),
+            self._lab.shortest(sum(sizes.values()), len(machines)),
             cpu[0],
             statuses,
         )
 
 
-def common(host: str = "127.0.0.1") -> list[str]:
+def common(project: Project, host: str = "127.0.0.1") -> list[str]:
     """Settings of every node."""
-    return ["--listen", f"{host}:{API_PORT}", "--upstream", UPSTREAM_URL, "--sumdb", "sum.golang.org"]
+    return ["--listen", f"{host}:{API_PORT}", "--upstream", UPSTREAM_URL, "--sumdb", project.sumdb]
 
 
 @contextmanager
-def _processors() -> Iterator[list[float]]:
+def processors() -> Iterator[list[float]]:
     """How busy the processors were while the block ran, 0 to 1, in a list that is filled at its end."""
     before, result = _times(), [0.0]
     yield result

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2pmods.directory import case as cases
-from p2pmods.directory.ability import DATABASE, ORIGIN, PROXY, UPLOADS, Ability
+from p2pmods.directory.ability import DATABASE, FAILING, ORIGIN, PROXY, UPLOADS, Ability
 from p2pmods.directory.actions import Refuse, Tell
 from p2pmods.directory.exclusions import EXCLUDED_FOR
 from p2pmods.directory.messages import (
@@ -218,6 +218,14 @@ def test_hearsay_that_nobody_takes_up_is_not_believed_twice() -> None:
 # Who may be granted.
 
 
+def test_after_an_outage_one_whose_upstream_has_worked_before_tries_for_all() -> None:
+    home = home_of(FIRST, [FIRST])
+    never, before = (Ability(PROXY, DATABASE | UPLOADS | FAILING, success) for success in (None, 40))
+    assert replies(home.claim(1, BOB.id, a_claim(BOB, never), now=0)) == {1: Alone(0)}
+    assert isinstance(replies(home.claim(2, ANN.id, a_claim(ANN, before), now=0))[2], Grant)
+    assert isinstance(replies(home.claim(3, BOB.id, a_claim(BOB, never), now=0))[3], Wait)
+
+
 @pytest.mark.parametrize("ability", [UNABLE, Ability(0, DATABASE | UPLOADS, None)])
 def test_who_cannot_fetch_for_all_is_alone_when_there_is_nobody(ability: Ability) -> None:
     home = home_of(FIRST)
@@ -261,6 +269,16 @@ def test_after_two_failed_fetchers_everybody_is_alone_at_different_times() -> No
     assert all(0 <= delay < MAX_DELAY for delay in delays)
     assert max(delays) - min(delays) > MAX_DELAY / 2
     assert isinstance(replies(home.claim(1, EVE.id, a_claim(EVE), now=10 + EXCLUDED_FOR))[1], Grant)
+
+
+def test_ten_seconds_after_the_last_of_them_failed_one_fetches_for_all_again() -> None:
+    home = home_of(FIRST, [FIRST])
+    for at, who in ((0, ANN), (20, BOB)):
+        running(home, who, now=at)
+        home.handle_timer(now=at + 10)
+    assert isinstance(replies(home.claim(2, EVE.id, a_claim(EVE), now=39.9))[2], Alone)
+    assert isinstance(replies(home.claim(3, ANN.id, a_claim(ANN), now=40))[3], Alone)  # it failed itself
+    assert isinstance(replies(home.claim(4, EVE.id, a_claim(EVE), now=40))[4], Grant)
 
 
 def test_a_fetcher_that_says_it_failed_gets_that_key_no_more_but_others() -> None:

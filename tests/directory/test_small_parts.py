@@ -35,6 +35,46 @@ def test_a_second_strike_begins_the_ten_minutes_anew() -> None:
     assert strikes.struck(now=700) == {"ann", "bob"}
 
 
+def test_who_is_back_is_pardoned_once_in_ten_minutes() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0)
+    strikes.pardon("ann", now=10)
+    assert not strikes.struck(now=10)
+    strikes.strike("ann", now=20)
+    strikes.pardon("ann", now=30)
+    assert strikes.struck(now=30) == {"ann"}
+    strikes.pardon("ann", now=610)
+    assert not strikes.struck(now=610)
+
+
+def test_being_back_without_a_strike_costs_no_pardon() -> None:
+    strikes = Strikes("me")
+    strikes.pardon("ann", now=0)
+    strikes.strike("ann", now=1)
+    strikes.pardon("ann", now=2)
+    assert not strikes.struck(now=2)
+
+
+def test_pardons_are_bounded() -> None:
+    strikes = Strikes("me")
+    for number in range(300):
+        strikes.strike(str(number), now=0)
+        strikes.pardon(str(number), now=0)
+    for again in ("0", "299"):
+        strikes.strike(again, now=1)
+        strikes.pardon(again, now=1)
+    assert strikes.struck(now=1) == {"299"}
+
+
+def test_a_lie_is_not_pardoned() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0, is_a_lie=True)
+    strikes.strike("ann", now=1)
+    strikes.pardon("ann", now=2)
+    assert strikes.struck(now=2) == {"ann"}
+    assert strikes.struck(now=601) == frozenset()
+
+
 def test_a_node_never_strikes_itself() -> None:
     strikes = Strikes("me")
     strikes.strike("me", now=0)
@@ -68,6 +108,16 @@ def test_a_failed_fetcher_is_excluded_for_a_minute() -> None:
     assert failed.count(now=59) == 1
     assert not failed.excludes("ann", now=60)
     assert failed.count(now=60) == 0
+
+
+def test_the_time_since_the_last_failure() -> None:
+    failed = Exclusions()
+    assert failed.since_last(now=5) == math.inf
+    failed.exclude("ann", now=0)
+    failed.exclude("bob", now=20)
+    failed.exclude("ann", now=10)
+    assert failed.since_last(now=25) == 5
+    assert failed.since_last(now=80) == math.inf
 
 
 def test_exclusions_are_bounded() -> None:
@@ -182,6 +232,14 @@ def test_who_should_not_fetch_for_others_is_not_capable(flag: int) -> None:
     able = DATABASE | UPLOADS
     assert Ability(ORIGIN, able, None).is_capable
     assert not Ability(ORIGIN, able | flag, None).is_capable
+
+
+def test_who_has_delivered_before_may_recover_from_a_failure_and_from_nothing_else() -> None:
+    able = DATABASE | UPLOADS
+    assert Ability(PROXY, able | FAILING, 9).may_recover
+    assert not Ability(PROXY, able | FAILING, None).may_recover
+    assert not Ability(PROXY, able | FAILING | METERED, 9).may_recover
+    assert not Ability(0, able | FAILING, 9).may_recover
 
 
 def test_fetching_proving_and_sharing_are_all_needed() -> None:
