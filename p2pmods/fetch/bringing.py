@@ -55,7 +55,7 @@ class Bringing:
             await self._intake.take_zip(key, sink.content(), Source(SourceKind.PEER, node, self._clock()))
         except Refused as error:
             log.warning("a peer's zip was refused", file=str(key), peer=error.source, reason=error.reason)
-            mesh.strike(error.source)
+            mesh.blame.strike(error.source)
             sink.discard()
             raise PeerError(error.source, error.reason) from error
         except BaseException:

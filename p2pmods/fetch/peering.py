@@ -172,7 +172,7 @@ class Peering:
         except (SourceError, SumdbError, PeerError, MalformedData) as error:
             log.info("a peer's file was not taken", file=str(key), peer=node, reason=str(error))
             if isinstance(error, (Refused, PeerError, MalformedData)):
-                self._mesh.strike(node)
+                self._mesh.blame.strike(node)
             self._mesh.peers.forget_brought(key.module)
             return None
 
@@ -262,7 +262,7 @@ class Peering:
             if isinstance(way, FetchFrom):
                 self._mesh.know(way.records)
                 self._mesh.peers.sightings.note(key, way.holders)
-                holders = [holder for holder in way.holders if not self._mesh.is_struck(holder.node)]
+                holders = [holder for holder in way.holders if not self._mesh.blame.is_struck(holder.node)]
                 givers = await receiving.from_holders(key, holders, partial, claim.received)
             else:
                 self._mesh.know([way.record] if way.record is not None else [])
@@ -278,7 +278,7 @@ class Peering:
             return await self._intake.take_zip(key, partial.room.content(), source)
         except Refused as error:
             log.warning("a peer's zip was refused", file=str(key), peer=givers[0], reason=error.reason)
-            self._mesh.strike(givers[0])
+            self._mesh.blame.strike(givers[0])
             partial.restart()
             raise PeerError(givers[0], error.reason) from error
         except SourceError as error:

@@ -24,6 +24,7 @@ from p2pmods.errors import MalformedData
 from p2pmods.identity.key import node_id as id_of_key
 from p2pmods.identity.records import SESSION_SIZE, Endpoint, open_record
 from p2pmods.membership.machine import Membership
+from p2pmods.mesh.blame import Blame
 from p2pmods.mesh.checksum_peers import ChecksumPeers
 from p2pmods.mesh.desk import Desk
 from p2pmods.mesh.errands import Errands
@@ -100,6 +101,7 @@ class Mesh:
         self._rendezvous = Rendezvous()
         self._strikes = Strikes(self.node_id, lambda: self._introductions.apart())  # against homes
         self._silent = Strikes(self.node_id)  # against those who gave nothing, or what was wrong
+        self.blame = Blame(self._strikes, self._silent)
         self._holdings = Holdings(entropy)
         self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)
         self._latency = Latency()
@@ -107,7 +109,7 @@ class Mesh:
         machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
         self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
-        advertiser.on_back = self._pardon
+        advertiser.on_back = self.blame.pardon
         home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
         self.desk = Desk(
             self.node_id,
@@ -153,7 +155,7 @@ class Mesh:
         uploads = Uploads(upload_rate(settings.upload_limit, self._presence.kinds))
         self.giving = Giving(self.growing, outlook.shelf, policy, uploads, outlook.on_given)
         self.seeding = Seeding(self.giving, key)
-        gathering = Gathering(self.links, self.seeding.seeds, self.standing, entropy, self.strike)
+        gathering = Gathering(self.links, self.seeding.seeds, self.standing, entropy, self.blame.strike)
         self._introductions = Introductions(
             self.links, directors=lambda: self._rendezvous.directors, record=lambda: self.standing.record.raw
         )
@@ -216,20 +218,6 @@ class Mesh:
             with suppress(MalformedData):
                 self.standing.know(open_record(raw))
 
-    def strike(self, node: str) -> None:
-        """What this node gave was wrong: it is asked for nothing for a while."""
-        for strikes in (self._silent, self._strikes):
-            strikes.strike(node, now=trio.current_time(), is_a_lie=True)
-
-    def _pardon(self, node: str) -> None:
-        """It may have been out of reach."""
-        for strikes in (self._silent, self._strikes):
-            strikes.pardon(node, now=trio.current_time())
-
-    def is_struck(self, node: str) -> bool:
-        """Whether this node gave nothing, or what was wrong, a while ago."""
-        return node in self._silent.struck(now=trio.current_time())
-
     @property
     def has_mdns(self) -> bool:
         """Whether it looks for nodes on the local network."""
@@ -251,7 +239,7 @@ class Mesh:
 
     def _linked(self, node: str) -> None:
         """There is a new link to this node, whoever dialled."""
-        self._pardon(node)
+        self.blame.pardon(node)
         if self.standing.is_news(node):
             self._cold_start.newcomer(now=trio.current_time())
             self.members.meet(node)

@@ -333,7 +333,7 @@ async def test_what_is_got_for_others_is_verified_before_it_is_kept(scene: Scene
     with pytest.raises(PeerError):
         await bring(FileKey(module, FileKind.ZIP), holder, lambda backing: _watched(backing, seen))
     assert seen[0].size == len(bad)  # who asked had it to read, and verifies it too
-    assert scene.mesh.is_struck(scene.eve.node_id)
+    assert scene.mesh.blame.is_struck(scene.eve.node_id)
     scene.check_kept()
 
 

@@ -49,7 +49,7 @@ def publish_large(scene: Scene, module: ModuleVersion | None = None) -> ModuleVe
 
 
 def struck(scene: Scene, eve: Eve) -> bool:
-    return scene.mesh.is_struck(eve.node_id)
+    return scene.mesh.blame.is_struck(eve.node_id)
 
 
 async def check_from_peer(scene: Scene, module: ModuleVersion) -> None:
