@@ -211,7 +211,9 @@ class Fetcher:
                 return await self._intake.take_zip(key, sink.content(), source)
 
             try:
-                return await self._upstream.fetch_file(key, watched or sink, accept)
+                if watched is None:
+                    return await self._upstream.fetch_file(key, sink, accept)
+                return await self._upstream.fetch_file(key, watched, accept, on_limited=watched.limited)
             except BaseException:
                 sink.discard()
                 raise

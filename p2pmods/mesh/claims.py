@@ -89,6 +89,10 @@ class ZipClaim:
         """The upstream has delivered `size` bytes in all."""
         self._machine.progress(size)
 
+    def limited(self, size: int) -> None:
+        """The upstream has delivered `size` bytes, and wants a pause."""
+        self._machine.progress(size, limited=True)
+
     def finished(self, holding: Holding | None) -> None:
         """The zip is here; `holding` when others can get it from here now."""
         self._is_over = True

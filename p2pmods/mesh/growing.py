@@ -44,12 +44,20 @@ class Growing:
     """A sink for one file that is received; readers follow it.
 
     It ends in one of two ways: `finish` when all bytes are there, `stop` when they will not be. `on_bytes(size)` is
-    told of progress, `served(peer)` of every peer that has read it to its end.
+    told of progress, `on_limited(size)` of a source that wants a pause, `served(peer)` of every peer that has read it
+    to its end.
     """
 
-    def __init__(self, backing: Backing, on_bytes: Callable[[int], None], on_served: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        backing: Backing,
+        on_bytes: Callable[[int], None],
+        on_limited: Callable[[int], None],
+        on_served: Callable[[str], None],
+    ) -> None:
         self._backing = backing
         self._on_bytes = on_bytes
+        self._on_limited = on_limited
         self.served = on_served
         self._more = trio.lowlevel.ParkingLot()
         self._stopped: str | None = None
@@ -80,6 +88,10 @@ class Growing:
         self._backing.write(data)
         self._on_bytes(self._backing.size)
         self._more.unpark_all()
+
+    def limited(self) -> None:
+        """Its source wants a pause before it goes on."""
+        self._on_limited(self._backing.size)
 
     def restart(self) -> None:
         """Another upstream begins at the first byte: who has read some of the old ones cannot go on with these."""

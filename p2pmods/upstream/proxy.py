@@ -43,6 +43,7 @@ class _Request:
     transfer: Transfer
     host: Host
     deadline: float
+    on_limited: Callable[[], None]
     body: bool = False  # whether an answer's head has come in this attempt
 
 
@@ -88,8 +89,13 @@ class ProxyClient:
         except UpstreamFailed:
             return False
 
-    async def fetch(self, base: str, path: str, want: Want, sink: Sink) -> None:
-        """The same into an empty `sink`. After an error what is in the sink is worth nothing."""
+    async def fetch(
+        self, base: str, path: str, want: Want, sink: Sink, on_limited: Callable[[], None] = lambda: None
+    ) -> None:
+        """The same into an empty `sink`. After an error what is in the sink is worth nothing.
+
+        `on_limited` is told when the upstream wants a pause (Retry-After), and gets it.
+        """
         origin = parse_origin(base, path, self._netrc)
         host = self._host(origin.authority)
         async with host.zips if want is Want.ZIP else host.small:
@@ -97,7 +103,7 @@ class ProxyClient:
             if wait := self.offline.wait(origin.authority, now=started):
                 raise Unreachable(origin.name, f"out of reach, next try in {wait:.0f} s")
             transfer = Transfer(origin.name, want, sink, self._limits)
-            request = _Request(origin, want, transfer, host, started + self._limits.total(want))
+            request = _Request(origin, want, transfer, host, started + self._limits.total(want), on_limited)
             try:
                 await self._persist(request)
             except UpstreamFailed as error:
@@ -144,6 +150,8 @@ class ProxyClient:
                 late = trio.current_time() + pause >= request.deadline
                 if attempt >= min(limits.attempts, again.attempts) or late:
                     raise again.error from again
+                if again.delay:
+                    request.on_limited()
                 await trio.sleep(pause)
                 attempt += 1
                 request.host.retries += 1

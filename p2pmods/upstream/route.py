@@ -79,18 +79,20 @@ class Upstream:
         accept: Callable[[Source], Awaitable[T]],
         *,
         anonymous: bool = False,
+        on_limited: Callable[[], None] = lambda: None,
     ) -> T:
         """One immutable file into an empty sink, and what `accept` makes of it there. Raises UpstreamFailed.
 
         A SourceError of `accept` (wrong bytes, say) is a failure of the step that delivered, like any other.
         `anonymous`: for somebody else, so only of proxies that anybody may ask, without the user's credentials.
+        `on_limited` is told when a proxy wants a pause before it goes on.
         """
 
         async def from_proxy(step: ProxyStep) -> T:
             if anonymous and not self._client.is_anonymous(step.url):
                 raise UpstreamRefused(step.redacted, "is asked for this user alone")
             sink.restart()
-            await self._fetch(step, key.url_path, _WANTS[key.kind], sink)
+            await self._fetch(step, key.url_path, _WANTS[key.kind], sink, on_limited)
             return await _accepted(accept, self._source(step))
 
         async def from_vcs(vcs: VersionControl) -> T:
@@ -197,12 +199,14 @@ class Upstream:
         await self._fetch(step, path, want, sink)
         return sink.getvalue()
 
-    async def _fetch(self, step: ProxyStep, path: str, want: Want, sink: Sink) -> None:
+    async def _fetch(
+        self, step: ProxyStep, path: str, want: Want, sink: Sink, on_limited: Callable[[], None] = lambda: None
+    ) -> None:
         assert step.url is not None
         if step.url.startswith("file:"):
             await fetch_from_directory(step.redacted, path, want, sink)
         else:
-            await self._client.fetch(step.url, path, want, sink)
+            await self._client.fetch(step.url, path, want, sink, on_limited)
 
 
 async def _accepted(accept: Callable[[Source], Awaitable[T]], source: Source) -> T:

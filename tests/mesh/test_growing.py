@@ -52,7 +52,10 @@ class Reading:
 
 def growing_of(receiver: Receiver, sizes: list[int] | None = None, served: list[str] | None = None) -> Growing:
     return Growing(
-        receiver, (sizes if sizes is not None else []).append, (served if served is not None else []).append
+        receiver,
+        (sizes if sizes is not None else []).append,
+        lambda _size: None,
+        (served if served is not None else []).append,
     )
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trio
 
-from p2pmods.directory import coldstart
+from p2pmods.directory import coldstart, patience
 from p2pmods.directory.rendezvous import homes
 from p2pmods.gomod.info import Info
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
@@ -248,6 +248,17 @@ async def test_a_fetcher_that_stops_midway_costs_the_others_one_more_request(
         sources = await fetch_all(nodes[1:])
     assert sorted(sources) == ["peer", "peer", "upstream"]
     assert world.asked("v1.0.0.zip") == 2
+
+
+async def test_while_the_upstream_wants_a_pause_the_others_do_not_go_there_too(
+    world: World, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "CONFIRMED", 0.3)  # shorter than the pause, or nobody would lose patience
+    world.publish()
+    world.upstream.fault("v1.0.0.zip", faults.status(429, retry_after="5"), times=1)
+    nodes = await start_room(room, 3)
+    assert sorted(await fetch_all(nodes)) == ["peer", "peer", "upstream"]
+    assert world.asked("v1.0.0.zip") == 2  # the refused one, and the same again
 
 
 def home_of(module: ModuleVersion, nodes: list[Client]) -> Client:

@@ -13,13 +13,13 @@ from p2pmods.testing import upstream_faults as faults
 from p2pmods.upstream.answer import check_start
 from p2pmods.upstream.failure import Unreachable
 from p2pmods.upstream.limits import Want
+from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.sink import BytesSink
 from tests.upstream.world import INFO, MOD, QUICK, ZIP, ZIP_KEY, upstream
 
 if TYPE_CHECKING:
     from p2pmods.gomod.module import FileKey
     from p2pmods.testing.upstream import FakeUpstream
-    from p2pmods.upstream.proxy import ProxyClient
 
 
 async def fetch(fake: FakeUpstream, client: ProxyClient, key: FileKey = ZIP_KEY) -> bytes:
@@ -74,6 +74,19 @@ async def test_a_passing_failure_is_tried_again(fake: FakeUpstream, client: Prox
     fake.fault(".zip", faults.status(code, retry_after="0"), times=3)
     assert await fetch(fake, client) == ZIP
     assert client.statistics()[0].retries == 3
+
+
+@pytest.mark.parametrize(("wish", "told"), [("1", 1), ("0", 0), ("", 0)])
+async def test_who_waits_is_told_that_the_upstream_wants_a_pause(
+    fake: FakeUpstream, client: ProxyClient, wish: str, told: int
+) -> None:
+    fake.fault(".zip", faults.status(429, retry_after=wish), times=1)
+    pauses: list[int] = []
+    patient = ProxyClient(client.offline, limits=replace(QUICK, retry_after=2.0), environ={}, netrc={})
+    await patient.fetch(fake.url, ZIP_KEY.url_path, Want.ZIP, sink := BytesSink(), lambda: pauses.append(sink.size))
+    patient.close()
+    assert sink.getvalue() == ZIP
+    assert pauses == [0] * told
 
 
 async def test_a_failure_that_does_not_pass_is_given_up_soon(fake: FakeUpstream, client: ProxyClient) -> None:
