@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from p2pmods.membership.actions import Address
     from p2pmods.membership.core import Core
-    from p2pmods.membership.messages import Accusation
     from p2pmods.membership.rumours import Item
 
 FIRST_CONTACT: Final = 700  # bytes of a first ping, so that the answer can bring a few records
@@ -68,12 +67,15 @@ class Speaker:
             if news != _NOTHING:
                 self.send(Gossip(news), address)
 
-    def charges(self, node: bytes) -> tuple[Accusation, ...]:
-        """Why the node is suspected or held dead here: one accusation is enough for it to refute."""
+    def charges(self, node: bytes) -> tuple[Item, ...]:
+        """Why the node is suspected or held dead here: one accusation is enough for it to refute.
+
+        Of one that is dead its record as well: in another session than that it is outbid by it, and not accused.
+        """
         member, gone = self._core.table.members.get(node), self._core.table.gone.get(node)
         if member is not None and member.suspicion is not None:
             return tuple(member.suspicion.accusations.values())[:1]
-        return gone.accusations[:1] if gone is not None else ()
+        return (gone.record.raw, *gone.accusations[:1]) if gone is not None else ()
 
     def _news(self, room: int, first: Iterable[Item], *, rumours: bool) -> News:
         core = self._core

@@ -328,3 +328,16 @@ def test_the_same_seed_gives_the_same_history() -> None:
         return cluster.network.trace.digest()
 
     assert history(1) == history(1) != history(2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_that_were_dead_and_start_again_together_are_seen_whatever_their_sessions_are(seed: int) -> None:
+    """The second asks only the first, which knows nothing of its former life; the others hold it dead."""
+    cluster = Cluster(seed, ["a", "b", "c", "d"])
+    cluster.run(10)
+    for name in ("a", "b"):
+        cluster.network.crash(name)
+        cluster.run(20)
+    for name in ("a", "b"):
+        cluster.network.restart(name)
+    cluster.settle(within=120)
