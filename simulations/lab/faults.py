@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 FEW: Final = 1.02  # copies of a zip that count as one
 TAKE_OVER: Final = 6.0  # seconds from the death of a fetcher to the first byte of the next
 OUTAGE: Final = 5.0  # seconds
+CALM: Final = 15.0  # seconds between the end of an outage and the next try
 SAY_SO: Final = 60.0  # seconds until every go has said what is missing
 
 
@@ -116,6 +118,7 @@ def _cut_for_a_while(scene: Scene) -> None:
 
 def _restored(scene: Scene) -> StormReport:
     scene.lab.restore_uplink()
+    time.sleep(CALM)
     return scene.storm(scene.material.project)
 
 
