@@ -47,6 +47,10 @@ class Client:
     secret: str
 
     @property
+    def node_id(self) -> str:
+        return self.node.node_id
+
+    @property
     def peer(self) -> str:
         """Where other nodes find it."""
         facts = json.loads((self.node.config.data / "node.json").read_text())

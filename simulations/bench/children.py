@@ -94,6 +94,11 @@ class Child:
             raise BenchFailed(self._reason())
         return output
 
+    def kill(self) -> None:
+        """End it at once, and all that it started, without a chance to clean up."""
+        self._kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """End it and all that it started. Harmless when it has ended."""
         if self._process.poll() is None:

@@ -12,12 +12,14 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from p2pmods.goenv import find_go
 from simulations.bench.children import BenchFailed
-from simulations.bench.workshop import ROOT
-from simulations.lab.machines import Machine
+from simulations.lab.disturbing import Disturber, format_verdicts
+from simulations.lab.excerpt import cut_out
+from simulations.lab.faults import FAULTS
+from simulations.lab.machines import Machine, environ_of_machines
 from simulations.lab.madeup import MADE_UP
 from simulations.lab.neighbour import build_from_a_neighbour
 from simulations.lab.netns import open_lab, why_not
@@ -25,10 +27,12 @@ from simulations.lab.projects import get_project
 from simulations.lab.room import Room, Storm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from simulations.lab.machines import Project
     from simulations.lab.netns import Lab
+
+T = TypeVar("T")
 
 WAYS: Final = ("alone", "direct", "shared", "mesh")
 PACKAGE: Final = "github.com/caddyserver/caddy/v2/cmd/caddy"  # of the project that the neighbour builds
@@ -51,9 +55,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _room(options: argparse.Namespace, base: Path) -> int:
-    ways = options.only.split(",")
-    if unknown := set(ways) - set(WAYS):
-        raise BenchFailed(f"{min(unknown)!r} is none of {', '.join(WAYS)}")
+    ways = _chosen(options.only, {way: way for way in WAYS})
     storms = []
     with _open(options, base) as (lab, project, environ):
         for way in ways:
@@ -80,28 +82,58 @@ def _neighbour(options: argparse.Namespace, base: Path) -> int:
     return 1 if found.failure else 0
 
 
-_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour}
+def _faults(options: argparse.Namespace, base: Path) -> int:
+    """Each fault has a room of its own."""
+    options.project = "caddy"
+    chosen = _chosen(options.only, {fault.name: fault for fault in FAULTS})
+    project, environ = _project(options, base), environ_of_machines(_go())
+    disturber = Disturber(
+        cut_out(project, base / "material"),
+        environ,
+        base,
+        options.machines,
+        options.uplink,
+        lambda lab, directory: _machines(lab, directory, environ),
+    )
+    verdicts = disturber.run(chosen)
+    print(format_verdicts(verdicts))
+    _write(options, [asdict(verdict) for verdict in verdicts])
+    return 0 if all(verdict.outcome is not None for verdict in verdicts) else 1
+
+
+_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour, "faults": _faults}
+
+
+def _chosen(only: str | None, known: Mapping[str, T]) -> list[T]:
+    """Those that `--only` names, all without it."""
+    names = list(known) if only is None else only.split(",")
+    if unknown := set(names) - set(known):
+        raise BenchFailed(f"{min(unknown)!r} is none of {', '.join(known)}")
+    return [known[name] for name in names]
 
 
 @contextmanager
 def _open(options: argparse.Namespace, base: Path) -> Iterator[tuple[Lab, Project, dict[str, str]]]:
+    project = _project(options, base)
+    with open_lab(options.machines, uplink_mbit=options.uplink, lan_mbit=options.lan) as lab:
+        yield lab, project, environ_of_machines(_go())
+
+
+def _project(options: argparse.Namespace, base: Path) -> Project:
+    if options.project in MADE_UP:
+        return MADE_UP[options.project](base / "project")
+    return get_project(options.project, options.cache, os.environ, options.upstream)
+
+
+def _go() -> Path:
     go = find_go(os.environ)
     if go is None:
         raise BenchFailed("no go command")
-    if options.project in MADE_UP:
-        project = MADE_UP[options.project](base / "project")
-    else:
-        project = get_project(options.project, options.cache, os.environ, options.upstream)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("P2PMODS_") and name != "CI"}
-    environ |= {"PYTHONPATH": str(ROOT), "PATH": f"{go.parent}{os.pathsep}{environ.get('PATH', '')}"}
-    with open_lab(options.machines, uplink_mbit=options.uplink, lan_mbit=options.lan) as lab:
-        yield lab, project, environ
+    return go
 
 
 def _machines(lab: Lab, base: Path, environ: dict[str, str]) -> list[Machine]:
-    go = find_go(os.environ)
-    assert go is not None
-    return [Machine(host, base / f"h{i}", go, environ) for i, host in enumerate(lab.hosts, start=1)]
+    return [Machine(host, base / f"h{i}", _go(), environ) for i, host in enumerate(lab.hosts, start=1)]
 
 
 def _write(options: argparse.Namespace, document: object) -> None:
@@ -120,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--upstream", metavar="LIST", help="where the project comes from; default: `go env GOPROXY`")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "p2pmods-lab-cache")
-    parser.add_argument("--only", default=",".join(WAYS), metavar="WAY,…", help=f"of {', '.join(WAYS)}")
+    parser.add_argument("--only", metavar="NAME,…", help="ways of a room, or faults; default: all")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep every machine's files there")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -14,7 +15,7 @@ from simulations.bench.children import BenchFailed, Child
 from simulations.bench.workshop import ROOT, go_settings, python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from simulations.lab.netns import Host, Lab
@@ -24,6 +25,7 @@ API_PORT: Final = 3070  # of every node
 SECRET: Final = "5a" * 32  # of the lab's own swarm
 TOKEN: Final = "lab-token-for-the-room"
 LIFE: Final = 1800.0  # seconds that anything here may run
+_NOT_OURS: Final = ("P2PMODS_", "CI", "GOSUMDB")  # beginnings of names of variables that stay outside
 UPSTREAM_URL: Final = f"http://198.51.100.1:{PORT}"
 
 
@@ -48,6 +50,12 @@ class Downloaded:
     failure: str
 
 
+def environ_of_machines(go: Path) -> dict[str, str]:
+    """What everything on the machines begins with: this process's environment, without the user's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)}
+    return kept | {"PYTHONPATH": str(ROOT), "PATH": f"{go.parent}{os.pathsep}{kept.get('PATH', '')}"}
+
+
 class Machine:
     """One host with a directory of its own, a go command and, at times, a node."""
 
@@ -56,6 +64,7 @@ class Machine:
         self.directory = directory
         self._go = go
         self._environ = environ
+        self._download: subprocess.Popen[str] | None = None
         directory.mkdir(parents=True)
 
     @property
@@ -65,12 +74,21 @@ class Machine:
     @contextmanager
     def node(self, *settings: str, environ: Mapping[str, str] | None = None) -> Iterator[Child]:
         """`p2pmods up` with these settings and variables beside the usual ones; its log is in the directory."""
-        arguments = ["-m", "p2pmods", "up", "--data", str(self.data), "--private", ""]
-        with_log = ["sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(self.directory / "node.log")]
-        command = self.host.command(*with_log, *python(*arguments, *settings))
-        with Child(command, directory=ROOT, environ={**self.settings(), **(environ or {})}, deadline=LIFE) as child:
+        with self.start_node(*settings, environ=environ) as child:
             child.read_line("ready ")
             yield child
+
+    def start_node(self, *settings: str, environ: Mapping[str, str] | None = None) -> Child:
+        """The same, without waiting for its `ready `."""
+        return self.start(
+            "-m", "p2pmods", "up", "--data", str(self.data), "--private", "", *settings, environ=environ
+        )
+
+    def start(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Child:
+        """Python with these arguments, its complaints in node.log."""
+        with_log = ["sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(self.directory / "node.log")]
+        command = self.host.command(*with_log, *python(*arguments))
+        return Child(command, directory=ROOT, environ={**self.settings(), **(environ or {})}, deadline=LIFE)
 
     def fresh_download(self, project: Project, goproxy: str) -> subprocess.Popen[str]:
         """Start `go mod download` with an empty module cache."""
@@ -80,15 +98,21 @@ class Machine:
         work.mkdir()
         for file in ("go.mod", "go.sum"):
             shutil.copyfile(project.source / file, work / file)
-        return subprocess.Popen(
+        self._download = subprocess.Popen(
             self.go("mod", "download"),
             cwd=work,
-            env={**self.settings(), "GOPROXY": goproxy, "GOSUMDB": project.sumdb},
+            env={"GOSUMDB": project.sumdb, **self.settings(), "GOPROXY": goproxy},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+        return self._download
+
+    def give_up(self) -> None:
+        """End its download, if one is under way."""
+        if self._download is not None:
+            self._download.kill()
 
     def go(self, *arguments: str) -> list[str]:
         """A command line for the go command, on this machine."""
@@ -105,8 +129,16 @@ class Machine:
         }
 
 
-def download_all(machines: list[Machine], project: Project, goproxies: list[str]) -> list[Downloaded]:
-    """`go mod download` on all of them in the same second; returns when the last has ended."""
+def download_all(
+    machines: list[Machine],
+    project: Project,
+    goproxies: list[str],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> list[Downloaded]:
+    """`go mod download` on all of them in the same second; returns when the last has ended.
+
+    `meanwhile` is called again and again until then.
+    """
     start = time.monotonic()
     running = [machine.fresh_download(project, proxy) for machine, proxy in zip(machines, goproxies, strict=True)]
     done: dict[int, Downloaded] = {}
@@ -119,35 +151,47 @@ def download_all(machines: list[Machine], project: Project, goproxies: list[str]
                     done[i] = Downloaded(time.monotonic() - start, failure)
             if time.monotonic() - start > LIFE:
                 raise BenchFailed(f"{len(running) - len(done)} downloads did not end in {LIFE:.0f} s")
+            meanwhile()
             time.sleep(0.02)
     finally:
         for process in running:
             process.kill()
             process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
     return [done[i] for i in range(len(running))]
 
 
+class RunningUpstream:
+    """The counting proxy in its own namespace, while it runs."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    def tally(self) -> dict[str, dict[str, int]]:
+        """What it has sent since it started: for each path `requests` and `bytes`."""
+        found: dict[str, dict[str, int]] = self._ask("tally")
+        return found
+
+    def under_way(self) -> list[dict[str, Any]]:
+        """The bodies that it is sending: for each `client` (its address), `path` and `sent`."""
+        found: list[dict[str, Any]] = self._ask("under way")
+        return found
+
+    def _ask(self, question: str) -> Any:
+        self._child.write_line(question)
+        return json.loads(self._child.read_line())
+
+
 @contextmanager
-def running_upstream(lab: Lab, project: Project, environ: Mapping[str, str]) -> Iterator[Child]:
-    """The counting proxy, in its own namespace."""
-    command = lab.upstream.command(*python("-m", "simulations.lab.upstream", str(project.modules), str(PORT)))
-    with Child(command, directory=ROOT, environ=environ, deadline=LIFE) as child:
+def running_upstream(
+    lab: Lab, modules: Path, environ: Mapping[str, str], *, port: int = PORT, captives: Sequence[str] = ()
+) -> Iterator[RunningUpstream]:
+    """Serves the directory; `captives` are addresses that get a login page for everything."""
+    arguments = python("-m", "simulations.lab.upstream", str(modules), str(port), *captives)
+    with Child(lab.upstream.command(*arguments), directory=ROOT, environ=environ, deadline=LIFE) as child:
         child.read_line("ready")
-        yield child
-
-
-def tally(lab: Lab) -> dict[str, dict[str, int]]:
-    """What the upstream has sent since it started: for each path `requests` and `bytes`."""
-    command = lab.upstream.command(*python("-c", _ASK, str(PORT)))
-    done = subprocess.run(command, check=True, capture_output=True, timeout=60)
-    found: dict[str, dict[str, int]] = json.loads(done.stdout)
-    return found
-
-
-_ASK: Final = (
-    "import http.client,sys;c=http.client.HTTPConnection('127.0.0.1',int(sys.argv[1]));"
-    "c.request('GET','/-/tally');sys.stdout.buffer.write(c.getresponse().read())"
-)
+        yield RunningUpstream(child)
 
 
 def control(machine: Machine, name: str) -> Any:

@@ -42,7 +42,7 @@ def build_from_a_neighbour(
     """
     giver, taker = machines[:2]
     wanted = f"{package}@{project.name.rpartition('@')[2]}"
-    with running_upstream(lab, project, environ):
+    with running_upstream(lab, project.modules, environ):
         filled = _install(giver, wanted, UPSTREAM_URL)
         settings = [*common(project), "--swarm", f"lab:{SECRET}", "--module-cache", str(giver.directory / "modcache")]
         with giver.node(*settings):

@@ -65,6 +65,38 @@ class Lab:
     def restore_uplink(self) -> None:
         _run(*self.router.command("ip", "link", "set", "outside", "up"))
 
+    def admit_replies_only(self, host: Host) -> None:
+        """A firewall before this host: nobody can dial it or send it datagrams, but for multicast DNS.
+
+        What matches is sent to a bridge without ports: not every kernel has a filter action that drops.
+        """
+        port = f"port{self.hosts.index(host) + 1}"
+        tc = ("tc", "-n", self.router.namespace)
+        _run("ip", "-n", self.router.namespace, "link", "add", "nowhere", "type", "bridge")
+        _run("ip", "-n", self.router.namespace, "link", "set", "nowhere", "up")
+        _run(*tc, "qdisc", "add", "dev", port, "clsact")
+        drop = "action mirred egress redirect dev nowhere"
+        rules = (
+            f"ip prio 1 u32 match ip protocol 6 0xff match u8 0x02 0x12 at 33 {drop}",  # SYN without ACK
+            "ip prio 2 u32 match ip protocol 17 0xff match ip dport 5353 0xffff flowid 1:1",
+            f"ip prio 3 u32 match ip protocol 17 0xff {drop}",
+            f"ipv6 prio 4 u32 match u32 0 0 {drop}",
+        )
+        for rule in rules:
+            _run(*tc, "filter", "add", "dev", port, "egress", "protocol", *rule.split())
+
+    def separate(self, some: Sequence[Host], others: Sequence[Host]) -> None:
+        """Nothing but multicast gets from any of `some` to any of `others`, or back."""
+        self._between(some, others, "add")
+
+    def rejoin(self, some: Sequence[Host], others: Sequence[Host]) -> None:
+        """Undo `separate`."""
+        self._between(some, others, "del")
+
+    def _between(self, some: Sequence[Host], others: Sequence[Host], verb: str) -> None:
+        for host, there in [(a, b) for a in some for b in others] + [(b, a) for a in some for b in others]:
+            _run("ip", "-n", host.namespace, "route", verb, "blackhole", there.address)
+
     def isolate(self, host: Host) -> None:
         """Pull the plug of one machine."""
         _run(*host.command("ip", "link", "set", "eth0", "down"))

@@ -18,7 +18,6 @@ from simulations.lab.machines import (
     control,
     download_all,
     running_upstream,
-    tally,
 )
 
 if TYPE_CHECKING:
@@ -109,11 +108,11 @@ class Room:
             return self._storm("mesh", self._machines, urls, self._machines)
 
     def _storm(self, way: str, machines: list[Machine], proxies: list[str], nodes: list[Machine]) -> Storm:
-        with running_upstream(self._lab, self._project, self._environ):
+        with running_upstream(self._lab, self._project.modules, self._environ) as upstream:
             time.sleep(SETTLE)
-            with _processors() as cpu:
+            with processors() as cpu:
                 downloads = download_all(machines, self._project, proxies)
-            sent = tally(self._lab)
+            sent = upstream.tally()
             statuses = tuple(control(machine, "status") for machine in nodes)
         zips = {path: row for path, row in sent.items() if path.endswith(".zip")}
         sizes = {path: (self._project.modules / path.lstrip("/")).stat().st_size for path in zips}
@@ -136,7 +135,7 @@ def common(project: Project, host: str = "127.0.0.1") -> list[str]:
 
 
 @contextmanager
-def _processors() -> Iterator[list[float]]:
+def processors() -> Iterator[list[float]]:
     """How busy the processors were while the block ran, 0 to 1, in a list that is filled at its end."""
     before, result = _times(), [0.0]
     yield result
