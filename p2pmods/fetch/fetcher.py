@@ -181,7 +181,7 @@ class Fetcher:
             if isinstance(error, NotFound):
                 raise  # "not found" is never taken from peers while the upstream answers, nor the other way round
             try:
-                return await peering.small_from_holders(key)
+                return await peering.small_from_anyone(key)
             except SourceError:
                 raise error from None
 

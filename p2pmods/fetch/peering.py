@@ -6,6 +6,7 @@ A peer's bytes are kept and answered with a proof of the checksum database only.
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, Protocol
@@ -54,6 +55,9 @@ SHOWN: Final = 8  # characters of a node id in a text
 NAMED: Final = 3  # nodes named in one
 LIST_TIME: Final = 5.0  # seconds for the proofs of a list's versions
 MOST_PROVEN: Final = 32  # versions of a list, the highest
+OTHERS_TIME: Final = 5.0  # seconds in which others may begin to fetch a zip that the own upstream did not deliver
+VAIN_TIME: Final = 30.0  # seconds without another try of that
+OTHERS_PAUSE: Final = 0.5  # seconds between two looks whether they have
 PROOF_TIME: Final = 20.0  # seconds until a zip that was fetched for all is given up as an offer to others
 
 log = structlog.get_logger()
@@ -86,6 +90,7 @@ class Peering:
         self._proofs = proofs
         self._nursery = nursery
         self._clock = clock
+        self._in_vain = -math.inf  # when the last wait for others ended that brought nothing
 
     async def settled(self) -> None:
         """A node that has just started waits until it has met its neighbours; two seconds at most."""
@@ -119,9 +124,9 @@ class Peering:
         found = await self._mesh.peers.small_of_own_key(key)
         return None if found is None else await self._take_small(key, *found)
 
-    async def small_from_holders(self, key: FileKey) -> Served:
-        """The same from whoever holds it, when the upstream does not deliver. Raises SourceError."""
-        found = await self._mesh.peers.small_from_holders(key)
+    async def small_from_anyone(self, key: FileKey) -> Served:
+        """The same from whoever has it or can fetch it, when the upstream does not deliver. Raises SourceError."""
+        found = await self._mesh.peers.small_from_anyone(key)
         served = None if found is None else await self._take_small(key, *found)
         if served is None:
             raise Unavailable(PEERS, "none that can be reached has it, with its proof")
@@ -169,14 +174,39 @@ class Peering:
 
     async def zip(self, key: FileKey, from_upstream: FromUpstream) -> Served:
         """The zip from a peer, or from upstream, for all who want it or for this node alone. Raises SourceError."""
-        served: Served = await self._nursery.start(self._claim, key, from_upstream)
+        try:
+            return await self._start_claim(key, from_upstream)
+        except Unavailable as error:
+            return await self._zip_of_others(key, error)
+
+    async def _zip_of_others(self, key: FileKey, failure: Unavailable) -> Served:
+        """The own upstream is of no use: from another node that fetches the zip in the next seconds, if one does.
+
+        When that was in vain a moment ago there is no waiting: one zip that is missing is enough for a build to fail.
+        """
+
+        async def not_again(_watch: object) -> Served:
+            raise failure
+
+        began = trio.current_time()
+        if began < self._in_vain + VAIN_TIME:
+            raise failure
+        while trio.current_time() < began + OTHERS_TIME:
+            await trio.sleep(OTHERS_PAUSE)
+            with suppress(Unavailable):
+                return await self._start_claim(key, not_again, is_failing=True)
+        self._in_vain = trio.current_time()
+        raise failure
+
+    async def _start_claim(self, key: FileKey, from_upstream: FromUpstream, *, is_failing: bool = False) -> Served:
+        served: Served = await self._nursery.start(self._claim, key, from_upstream, is_failing)
         return served
 
     async def _claim(
-        self, key: FileKey, from_upstream: FromUpstream, *, task_status: trio.TaskStatus[Served]
+        self, key: FileKey, from_upstream: FromUpstream, is_failing: bool, *, task_status: trio.TaskStatus[Served]
     ) -> None:
         """Goes on after the answer, until what was fetched for all is proven and others can get it here."""
-        async with self._mesh.peers.claim(key.module) as claim:
+        async with self._mesh.peers.claim(key.module, is_failing=is_failing) as claim:
             partial = Partial(Receiver(self._store.temp))
             with ExitStack() as sharing:
 

@@ -7,8 +7,10 @@ from collections import OrderedDict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import trio
 
+from p2pmods.directory.ability import FAILING
 from p2pmods.directory.asking import Wanted
 from p2pmods.directory.claimant import Claimant
 from p2pmods.directory.lookup import LookupRound
@@ -41,6 +43,7 @@ HOLDER_PATIENCE: Final = 0.25  # seconds for the first word of one who holds the
 PATIENCE: Final = 0.05  # seconds for a home's first word; who hears nothing goes to its own upstream
 HOME_DEADLINE: Final = 5.0  # seconds for small files that a home fetches
 HELD_DEADLINE: Final = 3.0  # seconds for those that somebody holds
+HOMES_DEADLINE: Final = 8.0  # seconds for all homes that may fetch what the own upstream does not deliver
 CLAIM_DEADLINE: Final = 120.0  # seconds until a claim that got nowhere goes upstream by itself
 MOST_ASKED: Final = 4
 AT_ONCE: Final = 2048  # files located in one round
@@ -112,24 +115,30 @@ class Peers:
     async def small_of_own_key(self, key: FileKey) -> tuple[str, Small] | None:
         """From one who told this node, their home, that it holds them; None when that brings nothing at once."""
         holders = [one.node for one in self._desk.holders(self._mod_key(key.module)) if one.node != self._around.node]
-        for node in holders[:1]:
-            try:
-                small = await self._ask_small(node, key, held_only=True, patience=HOLDER_PATIENCE)
-            except PeerError:
-                return None
-            return self._note(key, node, small)
-        return None
+        return await self._first_small(key, holders[:1], held_only=True, patience=HOLDER_PATIENCE)
 
-    async def small_from_holders(self, key: FileKey) -> tuple[str, Small] | None:
-        """From whoever holds the `.mod` of the version, when the own upstream does not deliver."""
-        mod = FileKey(key.module, FileKind.MOD)
-        for holder in (await self.locate(mod))[:MOST_ASKED]:
+    async def small_from_anyone(self, key: FileKey) -> tuple[str, Small] | None:
+        """When the own upstream does not deliver: from whoever holds the `.mod` of the version, or from a home that
+        still gets it from its own."""
+        holders = [one.node for one in await self.locate(FileKey(key.module, FileKind.MOD))]
+        found = await self._first_small(key, holders[:MOST_ASKED], held_only=True)
+        if found is None:
+            useless = self._around.strikes.struck(now=trio.current_time()) | {self._around.node}
+            homes = self._around.rendezvous.homes(self._mod_key(key.module), useless)
+            with trio.move_on_after(HOMES_DEADLINE):
+                found = await self._first_small(key, homes, held_only=False)
+        return found
+
+    async def _first_small(
+        self, key: FileKey, nodes: Sequence[str], *, held_only: bool, patience: float = HELD_DEADLINE
+    ) -> tuple[str, Small] | None:
+        for node in nodes:
             try:
-                small = await self._ask_small(holder.node, key, held_only=True, patience=HELD_DEADLINE)
+                small = await self._ask_small(node, key, held_only=held_only, patience=patience)
             except PeerError:
                 continue
             if small is not None:
-                return self._note(key, holder.node, small)
+                return self._note(key, node, small)
         return None
 
     async def _ask_small(self, node: str, key: FileKey, *, held_only: bool, patience: float) -> Small | None:
@@ -244,10 +253,13 @@ class Peers:
     # Zips
 
     @asynccontextmanager
-    async def claim(self, module: ModuleVersion) -> AsyncIterator[ZipClaim]:
-        """A claim for the zip of `module`, alive while the block runs."""
+    async def claim(self, module: ModuleVersion, *, is_failing: bool = False) -> AsyncIterator[ZipClaim]:
+        """A claim for the zip of `module`, alive while the block runs. `is_failing`: the own upstream failed."""
         key = self._swarm.object_key(module)
-        wanted = Wanted(key, str(module), self._ability(), self._record())
+        ability = self._ability()
+        if is_failing:
+            ability = attrs.evolve(ability, flags=ability.flags | FAILING)
+        wanted = Wanted(key, str(module), ability, self._record())
         machine = Claimant(wanted, self._around, deadline=trio.current_time() + CLAIM_DEADLINE)
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
