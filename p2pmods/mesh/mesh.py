@@ -210,7 +210,7 @@ class Mesh:
     def strike(self, node: str) -> None:
         """What this node gave was wrong: it is asked for nothing for a while."""
         for strikes in (self._silent, self._strikes):
-            strikes.strike(node, now=trio.current_time())
+            strikes.strike(node, now=trio.current_time(), is_a_lie=True)
 
     def is_struck(self, node: str) -> bool:
         """Whether this node gave nothing, or what was wrong, a while ago."""
@@ -243,7 +243,9 @@ class Mesh:
     # What happens
 
     def _linked(self, node: str) -> None:
-        """There is a link to this node, whoever dialled."""
+        """There is a new link to this node, whoever dialled."""
+        for strikes in (self._silent, self._strikes):
+            strikes.pardon(node, now=trio.current_time())
         if self.standing.is_news(node):
             self._cold_start.newcomer(now=trio.current_time())
             self.members.meet(node)

@@ -35,6 +35,46 @@ def test_a_second_strike_begins_the_ten_minutes_anew() -> None:
     assert strikes.struck(now=700) == {"ann", "bob"}
 
 
+def test_who_is_back_is_pardoned_once_in_ten_minutes() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0)
+    strikes.pardon("ann", now=10)
+    assert not strikes.struck(now=10)
+    strikes.strike("ann", now=20)
+    strikes.pardon("ann", now=30)
+    assert strikes.struck(now=30) == {"ann"}
+    strikes.pardon("ann", now=610)
+    assert not strikes.struck(now=610)
+
+
+def test_being_back_without_a_strike_costs_no_pardon() -> None:
+    strikes = Strikes("me")
+    strikes.pardon("ann", now=0)
+    strikes.strike("ann", now=1)
+    strikes.pardon("ann", now=2)
+    assert not strikes.struck(now=2)
+
+
+def test_pardons_are_bounded() -> None:
+    strikes = Strikes("me")
+    for number in range(300):
+        strikes.strike(str(number), now=0)
+        strikes.pardon(str(number), now=0)
+    for again in ("0", "299"):
+        strikes.strike(again, now=1)
+        strikes.pardon(again, now=1)
+    assert strikes.struck(now=1) == {"299"}
+
+
+def test_a_lie_is_not_pardoned() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0, is_a_lie=True)
+    strikes.strike("ann", now=1)
+    strikes.pardon("ann", now=2)
+    assert strikes.struck(now=2) == {"ann"}
+    assert strikes.struck(now=601) == frozenset()
+
+
 def test_a_node_never_strikes_itself() -> None:
     strikes = Strikes("me")
     strikes.strike("me", now=0)

@@ -37,6 +37,7 @@ from p2pmods.fetch import peering
 from p2pmods.gomod.h1 import hash_go_mod
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.identity.key import node_id
+from p2pmods.identity.records import Endpoint
 from p2pmods.mesh import peers
 from p2pmods.mesh.roles import DialBack, DialledBack, Directors, WhoDirects
 from p2pmods.swarm.messages import (
@@ -325,6 +326,17 @@ async def test_a_home_that_never_answers_a_claim(scene: Scene) -> None:
     asked = scene.eve.count(Claim)
     await scene.check_served_from_upstream(other)
     assert scene.eve.count(Claim) == asked == 1
+
+
+async def test_a_home_that_is_back_is_asked_again_once(scene: Scene) -> None:
+    """It may have been out of reach; one that is silent every time it comes back gains nothing by that."""
+    scene.eve.answers[Claim] = silent
+    host, _, port = scene.ann.peer.rpartition(":")
+    for asked in (1, 2, 2):
+        await scene.check_served_from_upstream(scene.next_version())
+        assert scene.eve.count(Claim) == asked
+        scene.eve.links.reset("out of reach")
+        await scene.eve.meet(scene.ann.node_id, Endpoint(host, int(port)))
 
 
 async def test_a_home_that_grants_and_then_says_stop(scene: Scene) -> None:
