@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 EXCLUDED_FOR: Final = 60.0  # seconds
@@ -30,6 +31,11 @@ class Exclusions:
         for node in [node for node, until in self._until.items() if until <= now]:
             del self._until[node]
         return len(self._until)
+
+    def since_last(self, *, now: float) -> float:
+        """Seconds since the latest failure that still counts; math.inf when there is none."""
+        latest = max(self._until.values(), default=-math.inf)
+        return now - (latest - EXCLUDED_FOR) if latest > now else math.inf
 
     def clear(self) -> None:
         """All is forgiven."""

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 PASS_ON_FOR: Final = 0.5  # seconds for a better home's answer; the claimant waits for at least one
 PATIENCE: Final = 0.5  # seconds in which complaints about one fetcher are collected
 MAX_PASSED_ON: Final = 4096
-_ENOUGH_FAILED: Final = 2  # fetchers of one key, after which everybody is on their own
+_ENOUGH_FAILED: Final = 2  # fetchers of one key, after which everybody is on their own …
+_ALONE_FOR: Final = 10.0  # … for so many seconds since the last of them: who comes later may find the line mended
 _ANSWERS: Final = (Providers, Wait, Grant, Alone)
 
 
@@ -224,7 +225,7 @@ class LeaseHome:
         return []
 
     def _grant(self, case: Case, pending: Pending, instead_of: bytes | None, now: float) -> list[HomeAction]:
-        if case.failed.count(now=now) >= _ENOUGH_FAILED:
+        if case.failed.count(now=now) >= _ENOUGH_FAILED and case.failed.since_last(now=now) < _ALONE_FOR:
             return [Reply(pending.call, Alone(int(self._entropy.random() * MAX_DELAY)))]
         homes = self._rendezvous.homes(case.key)
         if self._node not in homes and set(homes) <= set(pending.claim.avoid):

@@ -263,6 +263,16 @@ def test_after_two_failed_fetchers_everybody_is_alone_at_different_times() -> No
     assert isinstance(replies(home.claim(1, EVE.id, a_claim(EVE), now=10 + EXCLUDED_FOR))[1], Grant)
 
 
+def test_ten_seconds_after_the_last_of_them_failed_one_fetches_for_all_again() -> None:
+    home = home_of(FIRST, [FIRST])
+    for at, who in ((0, ANN), (20, BOB)):
+        running(home, who, now=at)
+        home.handle_timer(now=at + 10)
+    assert isinstance(replies(home.claim(2, EVE.id, a_claim(EVE), now=39.9))[2], Alone)
+    assert isinstance(replies(home.claim(3, ANN.id, a_claim(ANN), now=40))[3], Alone)  # it failed itself
+    assert isinstance(replies(home.claim(4, EVE.id, a_claim(EVE), now=40))[4], Grant)
+
+
 def test_a_fetcher_that_says_it_failed_gets_that_key_no_more_but_others() -> None:
     home = home_of(FIRST, [FIRST])
     terms = running(home)

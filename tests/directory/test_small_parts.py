@@ -110,6 +110,16 @@ def test_a_failed_fetcher_is_excluded_for_a_minute() -> None:
     assert failed.count(now=60) == 0
 
 
+def test_the_time_since_the_last_failure() -> None:
+    failed = Exclusions()
+    assert failed.since_last(now=5) == math.inf
+    failed.exclude("ann", now=0)
+    failed.exclude("bob", now=20)
+    failed.exclude("ann", now=10)
+    assert failed.since_last(now=25) == 5
+    assert failed.since_last(now=80) == math.inf
+
+
 def test_exclusions_are_bounded() -> None:
     failed = Exclusions()
     for number in range(3000):
