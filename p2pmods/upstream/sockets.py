@@ -15,6 +15,8 @@ import trio
 from p2pmods.wire.tls import TlsMachine
 
 READ_SIZE: Final = 256 << 10
+DEAD: Final = 10  # seconds without a sign of life from the other end's kernel, while it owes one
+_PROBED: Final = 3  # seconds between two questions for one, when nothing else is under way
 
 
 class ConnectFailed(Exception):
@@ -46,6 +48,7 @@ class TcpStream:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        _notice_death(sock)
         self._sock = sock
         self._buffer = memoryview(bytearray(READ_SIZE))
 
@@ -142,3 +145,12 @@ def cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
+
+
+def _notice_death(sock: socket.socket) -> None:
+    """A server may think for a minute before it answers; one that is out of reach shall not be waited for so long."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {"TCP_KEEPIDLE": DEAD, "TCP_KEEPINTVL": _PROBED, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": DEAD * 1000}
+    for name, value in wanted.items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

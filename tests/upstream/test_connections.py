@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,12 +14,33 @@ from p2pmods.upstream import dial as dialling
 from p2pmods.upstream.connections import Connections
 from p2pmods.upstream.dial import Names, dial, interleaved
 from p2pmods.upstream.failure import Unreachable
-from p2pmods.upstream.limits import Want
+from p2pmods.upstream.limits import Limits, Want
 from p2pmods.upstream.origin import parse_origin
+from p2pmods.upstream.sockets import DEAD, TcpStream
 from tests.upstream.world import QUICK, ZIP
 
 if TYPE_CHECKING:
     from p2pmods.upstream.proxy import ProxyClient
+
+
+async def test_a_connection_whose_other_end_is_out_of_reach_is_given_up_long_before_one_that_thinks() -> None:
+    """What the system can do about it is asked of it: no loopback can be cut."""
+    ends = tcp_pair()
+    stream = TcpStream(ends[0])
+    try:
+        assert ends[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for name, value in (("TCP_KEEPIDLE", DEAD), ("TCP_USER_TIMEOUT", DEAD * 1000)):
+            if hasattr(socket, name):
+                assert ends[0].getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
+        assert Limits().answer > DEAD * 3
+    finally:
+        stream.close()
+        ends[1].close()
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return socket.create_connection(server.getsockname()), server.accept()[0]
 
 
 async def test_files_asked_for_in_turn_share_one_connection(fake: FakeUpstream, client: ProxyClient) -> None:
