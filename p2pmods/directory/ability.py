@@ -38,6 +38,12 @@ class Ability:
         return self.upstream > NO_UPSTREAM and able and not self.flags & (METERED | CAPTIVE | FAILING)
 
     @property
+    def may_recover(self) -> bool:
+        """Whether only a failure of late speaks against it, of an upstream that has delivered before."""
+        mended = Ability(self.upstream, self.flags & ~FAILING, self.success)
+        return self.success is not None and mended.is_capable
+
+    @property
     def rank(self) -> tuple[int, int]:
         """The better claimant has the higher one: class of upstream, then how recently that worked."""
         return self.upstream, -(_NEVER if self.success is None else self.success)

@@ -230,7 +230,10 @@ class LeaseHome:
         homes = self._rendezvous.homes(case.key)
         if self._node not in homes and set(homes) <= set(pending.claim.avoid):
             return [Reply(pending.call, Alone(0))]  # a lease that no home of the key is heeded about is none
-        if pending.claim.ability.is_capable and self._cases.may_fetch(case, pending.claimant, now=now):
+        ability = pending.claim.ability
+        # After an outage everybody has failed: one who tries for all, or all who try alone.
+        is_able = ability.is_capable or ability.may_recover
+        if is_able and self._cases.may_fetch(case, pending.claimant, now=now):
             return self._granting.begin(case, pending, instead_of, now=now)
         return [Reply(pending.call, Alone(0))]
 

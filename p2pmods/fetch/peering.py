@@ -185,7 +185,7 @@ class Peering:
         When that was in vain a moment ago there is no waiting: one zip that is missing is enough for a build to fail.
         """
 
-        async def not_again(_watch: object) -> Served:
+        async def not_again(watch: object) -> Served:
             raise failure
 
         began = trio.current_time()

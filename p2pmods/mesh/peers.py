@@ -7,10 +7,9 @@ from collections import OrderedDict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-import attrs
 import trio
 
-from p2pmods.directory.ability import FAILING
+from p2pmods.directory.ability import NO_UPSTREAM, Ability
 from p2pmods.directory.asking import Wanted
 from p2pmods.directory.claimant import Claimant
 from p2pmods.directory.lookup import LookupRound
@@ -28,7 +27,6 @@ from p2pmods.swarm.messages import KINDS, YOURSELF, GetSmall, Small, SmallHead, 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from p2pmods.directory.ability import Ability
     from p2pmods.directory.actions import Ask
     from p2pmods.directory.asking import Surroundings
     from p2pmods.directory.lookup import Latency
@@ -258,7 +256,7 @@ class Peers:
         key = self._swarm.object_key(module)
         ability = self._ability()
         if is_failing:
-            ability = attrs.evolve(ability, flags=ability.flags | FAILING)
+            ability = Ability(NO_UPSTREAM, ability.flags, ability.success)
         wanted = Wanted(key, str(module), ability, self._record())
         machine = Claimant(wanted, self._around, deadline=trio.current_time() + CLAIM_DEADLINE)
         failure: Exception | None = None

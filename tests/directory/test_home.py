@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2pmods.directory import case as cases
-from p2pmods.directory.ability import DATABASE, ORIGIN, PROXY, UPLOADS, Ability
+from p2pmods.directory.ability import DATABASE, FAILING, ORIGIN, PROXY, UPLOADS, Ability
 from p2pmods.directory.actions import Refuse, Tell
 from p2pmods.directory.exclusions import EXCLUDED_FOR
 from p2pmods.directory.messages import (
@@ -216,6 +216,14 @@ def test_hearsay_that_nobody_takes_up_is_not_believed_twice() -> None:
 
 
 # Who may be granted.
+
+
+def test_after_an_outage_one_whose_upstream_has_worked_before_tries_for_all() -> None:
+    home = home_of(FIRST, [FIRST])
+    never, before = (Ability(PROXY, DATABASE | UPLOADS | FAILING, success) for success in (None, 40))
+    assert replies(home.claim(1, BOB.id, a_claim(BOB, never), now=0)) == {1: Alone(0)}
+    assert isinstance(replies(home.claim(2, ANN.id, a_claim(ANN, before), now=0))[2], Grant)
+    assert isinstance(replies(home.claim(3, BOB.id, a_claim(BOB, never), now=0))[3], Wait)
 
 
 @pytest.mark.parametrize("ability", [UNABLE, Ability(0, DATABASE | UPLOADS, None)])

@@ -223,6 +223,14 @@ def test_who_should_not_fetch_for_others_is_not_capable(flag: int) -> None:
     assert not Ability(ORIGIN, able | flag, None).is_capable
 
 
+def test_who_has_delivered_before_may_recover_from_a_failure_and_from_nothing_else() -> None:
+    able = DATABASE | UPLOADS
+    assert Ability(PROXY, able | FAILING, 9).may_recover
+    assert not Ability(PROXY, able | FAILING, None).may_recover
+    assert not Ability(PROXY, able | FAILING | METERED, 9).may_recover
+    assert not Ability(0, able | FAILING, 9).may_recover
+
+
 def test_fetching_proving_and_sharing_are_all_needed() -> None:
     assert not Ability(0, DATABASE | UPLOADS, 1).is_capable
     assert not Ability(PROXY, DATABASE, 1).is_capable
