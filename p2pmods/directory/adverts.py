@@ -10,6 +10,8 @@ from p2pmods.directory.actions import Ask
 from p2pmods.directory.feed import Feed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from p2pmods.directory.messages import Advertised, Holding
     from p2pmods.directory.rendezvous import Rendezvous
 
@@ -19,10 +21,14 @@ BURST: Final = 8.0  # adverts
 
 
 class Advertiser:
-    """Tells the homes of every key that this node holds it. `record` is the node's own signed record."""
+    """Tells the homes of every key that this node holds it. `record` is the node's own signed record.
+
+    `on_back` is told of a home that answers again after it did not.
+    """
 
     def __init__(self, session: bytes, record: bytes, rendezvous: Rendezvous, *, now: float) -> None:
         self.record = record
+        self.on_back: Callable[[str], None] = lambda _home: None
         self._session = session
         self._rendezvous = rendezvous
         self._holdings: dict[bytes, Holding] = {}
@@ -67,6 +73,8 @@ class Advertiser:
         feed = self._asks.pop(ask, None)
         if feed is None:
             return
+        if feed.is_unheard:
+            self.on_back(feed.home)
         if not feed.took(answer, now=now):
             feed.begin_again({key: self._holdings[key] for key, homes in self._homes.items() if feed.home in homes})
 

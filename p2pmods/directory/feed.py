@@ -21,6 +21,7 @@ class Feed:
 
     def __init__(self, home: str) -> None:
         self.home = home
+        self.is_unheard = False  # the home did not answer last time
         self._waiting: dict[bytes, Holding | None] = {}
         self._under_way: dict[bytes, Holding | None] | None = None  # sent, or to be sent again
         self._answering = False
@@ -51,7 +52,7 @@ class Feed:
 
     def took(self, answer: Advertised, *, now: float) -> bool:
         """Whether the home is where we are; when it is not, begin again."""
-        self._answering = False
+        self._answering = self.is_unheard = False
         if answer.wanted != self._sequence + 1:
             self._delay(now)
             return False
@@ -62,7 +63,7 @@ class Feed:
 
     def failed(self, *, now: float) -> None:
         """No answer came."""
-        self._answering = False
+        self._answering, self.is_unheard = False, True
         self._delay(now)
 
     def next_timer(self) -> float:

@@ -101,16 +101,10 @@ class Mesh:
         self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)
         self._latency = Latency()
         self.inflow = Inflow()
-        machine = Membership(
-            key,
-            swarm.datagram_key,
-            entropy,
-            now=now,
-            incarnation=0,
-            hearsay_only=policy.is_public,
-        )
+        machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
         self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
+        advertiser.on_back = self._pardon
         home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
         self.desk = Desk(
             self.node_id,
@@ -212,6 +206,11 @@ class Mesh:
         for strikes in (self._silent, self._strikes):
             strikes.strike(node, now=trio.current_time(), is_a_lie=True)
 
+    def _pardon(self, node: str) -> None:
+        """It may have been out of reach."""
+        for strikes in (self._silent, self._strikes):
+            strikes.pardon(node, now=trio.current_time())
+
     def is_struck(self, node: str) -> bool:
         """Whether this node gave nothing, or what was wrong, a while ago."""
         return node in self._silent.struck(now=trio.current_time())
@@ -244,8 +243,7 @@ class Mesh:
 
     def _linked(self, node: str) -> None:
         """There is a new link to this node, whoever dialled."""
-        for strikes in (self._silent, self._strikes):
-            strikes.pardon(node, now=trio.current_time())
+        self._pardon(node)
         if self.standing.is_news(node):
             self._cold_start.newcomer(now=trio.current_time())
             self.members.meet(node)

@@ -272,3 +272,19 @@ def test_in_every_history_the_homes_end_up_with_what_is_held(history: list[tuple
     town.settle()
     for home in town.view.directors:
         assert town.keys_at(home) == town.keys_for(home, [*held, *range(8, 60)])
+
+
+def test_a_home_that_answers_again_is_back_and_one_that_always_answers_is_not() -> None:
+    town = Town(HOMES[:1])
+    back: list[str] = []
+    town.ann.on_back = back.append
+    town.ann.hold(holding(1))
+    town.settle()
+    assert back == []
+    town.ann.hold(holding(2))
+    town.step(lose="question")
+    town.settle()
+    assert back == HOMES[:1]
+    town.ann.hold(holding(3))
+    town.settle()
+    assert back == HOMES[:1]

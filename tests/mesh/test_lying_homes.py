@@ -339,6 +339,30 @@ async def test_a_home_that_is_back_is_asked_again_once(scene: Scene) -> None:
         await scene.eve.meet(scene.ann.node_id, Endpoint(host, int(port)))
 
 
+async def test_a_home_that_answers_adverts_again_is_asked_again(scene: Scene) -> None:
+    """Its link may have outlived a network that was away for some seconds."""
+    scene.eve.answers |= {Claim: silent, Advert: refusing(64)}
+    await scene.check_served_from_upstream(scene.next_version())
+    await wait_heard(scene.eve, Advert)
+    await scene.check_served_from_upstream(scene.next_version())
+    assert scene.eve.count(Claim) == 1
+    del scene.eve.answers[Advert]
+    await wait_heard(scene.eve, Advert)
+    with trio.fail_after(10):
+        while scene.eve.node_id in scene.mesh._strikes.struck(now=trio.current_time()):  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    await scene.check_served_from_upstream(scene.next_version())
+    assert scene.eve.count(Claim) == 2
+
+
+async def wait_heard(eve: Eve, kind: type) -> None:
+    """Until one more message of this class has reached her."""
+    before = eve.count(kind)
+    with trio.fail_after(10):
+        while eve.count(kind) == before:  # noqa: ASYNC110 - she tells no one
+            await trio.sleep(0.01)
+
+
 async def test_a_home_that_grants_and_then_says_stop(scene: Scene) -> None:
     """Eve lets Ann fetch for all, and then sends her to a fetcher that never delivers."""
     module = scene.next_version()
