@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from p2pmods.goenv import find_go
 from simulations.bench.children import BenchFailed
 from simulations.bench.workshop import ROOT
+from simulations.lab.breakages import build_after_each
+from simulations.lab.breakages import table as breakages_table
 from simulations.lab.machines import Machine
 from simulations.lab.neighbour import build_from_a_neighbour
 from simulations.lab.netns import open_lab, why_not
@@ -78,24 +80,43 @@ def _neighbour(options: argparse.Namespace, base: Path) -> int:
     return 1 if found.failure else 0
 
 
-_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour}
+def _breakages(options: argparse.Namespace, base: Path) -> int:
+    with open_lab(2, uplink_mbit=options.uplink) as lab:
+        rows = build_after_each(lab, base, _go(), _environ())
+    print(_aligned(breakages_table(rows)))
+    for row in rows:
+        print(f"  {row.breakage}, asked directly: {row.directly[-160:]}")
+        if row.after.complaint:
+            print(f"  {row.breakage}: {row.after.complaint}")
+    _write(options, [asdict(row) for row in rows])
+    return 1 if any(row.after.complaint for row in rows) else 0
+
+
+_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour, "breakages": _breakages}
 
 
 @contextmanager
 def _open(options: argparse.Namespace) -> Iterator[tuple[Lab, Project, dict[str, str]]]:
-    go = find_go(os.environ)
-    if go is None:
-        raise BenchFailed("no go command")
     project = get_project(options.project, options.cache, os.environ, options.upstream)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("P2PMODS_") and name != "CI"}
-    environ |= {"PYTHONPATH": str(ROOT), "PATH": f"{go.parent}{os.pathsep}{environ.get('PATH', '')}"}
+    environ = _environ()
     with open_lab(options.machines, uplink_mbit=options.uplink) as lab:
         yield lab, project, environ
 
 
-def _machines(lab: Lab, base: Path, environ: dict[str, str]) -> list[Machine]:
+def _go() -> Path:
     go = find_go(os.environ)
-    assert go is not None
+    if go is None:
+        raise BenchFailed("no go command")
+    return go
+
+
+def _environ() -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("P2PMODS_") and name != "CI"}
+    return environ | {"PYTHONPATH": str(ROOT), "PATH": f"{_go().parent}{os.pathsep}{environ.get('PATH', '')}"}
+
+
+def _machines(lab: Lab, base: Path, environ: dict[str, str]) -> list[Machine]:
+    go = _go()
     return [Machine(host, base / f"h{i}", go, environ) for i, host in enumerate(lab.hosts, start=1)]
 
 
@@ -129,6 +150,10 @@ def _table(storms: Sequence[Storm]) -> str:
             remark = f"{len(storm.failures)} FAILED: {storm.failures[0].splitlines()[-1][:150]}"
         row = (storm.way, f"{storm.seconds:.1f} s", ratio, str(storm.requests), f"{storm.copies:.3f}")
         rows.append((*row, megabytes, f"{storm.cpu:.0%}", remark))
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 

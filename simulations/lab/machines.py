@@ -14,7 +14,7 @@ from simulations.bench.children import BenchFailed, Child
 from simulations.bench.workshop import ROOT, go_settings, python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from simulations.lab.netns import Host, Lab
@@ -161,3 +161,13 @@ _CONTROL: Final = (
     "r=u.Request(f'{a}/-/api/v1/{n}',headers={'Authorization':f'Bearer {t}'});"
     "sys.stdout.write(u.urlopen(r,timeout=30).read().decode())"
 )
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float) -> float:
+    """How long it took until it was so. Raises BenchFailed after `seconds`."""
+    start = time.monotonic()
+    while not is_so():
+        if time.monotonic() - start > seconds:
+            raise BenchFailed(f"not so after {seconds:.0f} s")
+        time.sleep(0.1)
+    return time.monotonic() - start

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simulations.bench.children import BenchFailed
-from simulations.lab.machines import SECRET, UPSTREAM_URL, control, running_upstream
+from simulations.lab.machines import SECRET, UPSTREAM_URL, control, running_upstream, wait_until
 from simulations.lab.room import LOCAL_URL, common
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def build_from_a_neighbour(
         filled = _install(giver, wanted, UPSTREAM_URL)
         settings = [*common(), "--swarm", f"lab:{SECRET}", "--module-cache", str(giver.directory / "modcache")]
         with giver.node(*settings):
-            proven = _wait(lambda: control(giver, "status")["held"]["unproven"] == 0, PROVEN)
+            proven = wait_until(lambda: control(giver, "status")["held"]["unproven"] == 0, PROVEN)
             lab.cut_uplink()
             start = time.monotonic()
             with taker.node(*common(), "--swarm", f"lab:{SECRET}"):
-                _wait(lambda: any(peer["state"] == "alive" for peer in control(taker, "status")["peers"]), 30)
+                wait_until(lambda: any(peer["state"] == "alive" for peer in control(taker, "status")["peers"]), 30)
                 met = time.monotonic() - start
                 try:
                     built, failure = _install(taker, wanted, LOCAL_URL), ""
@@ -74,13 +74,4 @@ def _install(machine: Machine, wanted: str, goproxy: str) -> float:
     )
     if done.returncode:
         raise BenchFailed(f"go install {wanted}: {done.stderr.strip()[-600:]}")
-    return time.monotonic() - start
-
-
-def _wait(is_so: Any, seconds: float) -> float:
-    start = time.monotonic()
-    while not is_so():
-        if time.monotonic() - start > seconds:
-            raise BenchFailed(f"not so after {seconds:.0f} s")
-        time.sleep(0.1)
     return time.monotonic() - start

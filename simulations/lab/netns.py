@@ -35,6 +35,10 @@ class Host:
         """A command line that runs inside."""
         return ["ip", "netns", "exec", self.namespace, *arguments]
 
+    def run(self, *arguments: str) -> None:
+        """Run it inside. Raises BenchFailed when it fails."""
+        _run(*self.command(*arguments))
+
 
 @dataclass(frozen=True, slots=True)
 class Lab:
