@@ -148,6 +148,17 @@ def test_a_transfer_that_stands_still_for_15_s_is_given_up_though_others_flow() 
     assert patience.verdict(now=15) is Verdict.GIVE_UP
 
 
+def test_what_is_all_here_and_is_being_verified_is_neither_silent_nor_slow() -> None:
+    inflow = Inflow()
+    patience = Patience(inflow, now=0)
+    inflow.received(1, now=1)
+    patience.received(now=1)
+    patience.complete(now=2)
+    assert patience.next_timer(now=2) == 17
+    assert patience.verdict(now=16.9) is Verdict.WAIT
+    assert patience.verdict(now=17) is Verdict.GIVE_UP
+
+
 def test_less_than_64_kib_a_second_is_given_up_after_five() -> None:
     inflow = Inflow()
     patience = Patience(inflow, now=0)
