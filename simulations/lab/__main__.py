@@ -66,7 +66,7 @@ def _room(options: argparse.Namespace, base: Path) -> int:
 
 
 def _neighbour(options: argparse.Namespace, base: Path) -> int:
-    options.project, options.machines = "caddy", 2
+    options.project, options.machines = "caddy", 4
     with _open(options) as (lab, project, environ):
         machines = _machines(lab, base / "neighbour", environ)
         found = build_from_a_neighbour(lab, machines, project, environ, PACKAGE)
@@ -76,8 +76,12 @@ def _neighbour(options: argparse.Namespace, base: Path) -> int:
     print(f"no way out: the empty machine met its neighbour {found.met:.1f} s after its node started")
     print(found.failure or f"built {PACKAGE} in {found.built:.0f} s, without a go.sum, the checksum database on")
     print("served from:", ", ".join(f"{name} {row['files']}" for name, row in found.traffic.items() if row["files"]))
+    for loss in found.losses:
+        ended = f"run ended {loss.seconds:.1f} s later, exit {loss.status}"
+        print(f"neighbour {loss.way} after {loss.files} files: {ended}")
+        print(f"  {loss.line}")
     _write(options, asdict(found))
-    return 1 if found.failure else 0
+    return 1 if found.failure or not all(loss.status for loss in found.losses) else 0
 
 
 def _breakages(options: argparse.Namespace, base: Path) -> int:

@@ -59,9 +59,14 @@ class Machine:
         return self.directory / "node"
 
     @contextmanager
-    def node(self, *settings: str, environ: Mapping[str, str] | None = None) -> Iterator[Child]:
-        """`p2pmods up` with these settings and variables beside the usual ones; its log is in the directory."""
-        arguments = ["-m", "p2pmods", "up", "--data", str(self.data), "--private", ""]
+    def node(
+        self, *settings: str, environ: Mapping[str, str] | None = None, module: str = "p2pmods"
+    ) -> Iterator[Child]:
+        """`p2pmods up` with these settings and variables beside the usual ones; its log is in the directory.
+
+        `module` is what is run in place of `p2pmods`, with the same arguments.
+        """
+        arguments = ["-m", module, "up", "--data", str(self.data), "--private", ""]
         with_log = ["sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(self.directory / "node.log")]
         command = self.host.command(*with_log, *python(*arguments, *settings))
         with Child(command, directory=ROOT, environ={**self.settings(), **(environ or {})}, deadline=LIFE) as child:
@@ -163,11 +168,11 @@ _CONTROL: Final = (
 )
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float) -> float:
-    """How long it took until it was so. Raises BenchFailed after `seconds`."""
+def wait_until(is_so: Callable[[], bool], seconds: float, look: float = 0.1) -> float:
+    """How long it took until it was so, seen every `look` seconds. Raises BenchFailed after `seconds`."""
     start = time.monotonic()
     while not is_so():
         if time.monotonic() - start > seconds:
             raise BenchFailed(f"not so after {seconds:.0f} s")
-        time.sleep(0.1)
+        time.sleep(look)
     return time.monotonic() - start
