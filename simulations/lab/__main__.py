@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 from p2pmods.goenv import find_go
 from simulations.bench.children import BenchFailed
 from simulations.bench.workshop import ROOT
+from simulations.lab import breakages, canary
 from simulations.lab.breakages import build_after_each
-from simulations.lab.breakages import table as breakages_table
+from simulations.lab.canary import look_for_canaries
 from simulations.lab.machines import Machine
 from simulations.lab.neighbour import build_from_a_neighbour
 from simulations.lab.netns import open_lab, why_not
@@ -87,7 +88,7 @@ def _neighbour(options: argparse.Namespace, base: Path) -> int:
 def _breakages(options: argparse.Namespace, base: Path) -> int:
     with open_lab(2, uplink_mbit=options.uplink) as lab:
         rows = build_after_each(lab, base, _go(), _environ())
-    print(_aligned(breakages_table(rows)))
+    print(_aligned(breakages.table(rows)))
     for row in rows:
         print(f"  {row.breakage}, asked directly: {row.directly[-160:]}")
         if row.after.complaint:
@@ -96,7 +97,17 @@ def _breakages(options: argparse.Namespace, base: Path) -> int:
     return 1 if any(row.after.complaint for row in rows) else 0
 
 
-_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour, "breakages": _breakages}
+def _canary(options: argparse.Namespace, base: Path) -> int:
+    with open_lab(3, uplink_mbit=options.uplink) as lab:
+        rows = look_for_canaries(lab, base, _go(), _environ())
+    print(_aligned(canary.table(rows)))
+    _write(options, [asdict(row) for row in rows])
+    found = canary.problem(rows)
+    print(found or "the private module is nowhere; the public one was seen wherever it has to be")
+    return 1 if found else 0
+
+
+_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour, "breakages": _breakages, "canary": _canary}
 
 
 @contextmanager

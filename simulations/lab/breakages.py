@@ -116,12 +116,7 @@ def _ask_in_vain(machine: Machine, outside: Outside) -> str:
 
 def _build(machine: Machine, modules: Mapping[str, str]) -> Build:
     """`go mod download` and `go build ./...` of a small project, without go.sum, the checksum database on."""
-    work = machine.directory / "work"
-    work.mkdir()
-    needs = "".join(f"require {path} {version}\n" for path, version in modules.items())
-    (work / "go.mod").write_text(f"module example.com/app\n\ngo 1.21\n\n{needs}")
-    imports = "".join(f'import _ "{path}"\n' for path in modules)
-    (work / "main.go").write_text(f"package main\n\n{imports}\nfunc main() {{}}\n")
+    work = write_project(machine.directory / "work", modules)
     start = time.monotonic()
     download = _go(machine, work, "mod", "download")
     build = _go(machine, work, "build", "-o", "app", "./...")
@@ -130,6 +125,16 @@ def _build(machine: Machine, modules: Mapping[str, str]) -> Build:
     sources = {source: row["files"] for source, row in traffic.items() if row["files"]}
     failed = [done.stderr.strip() or "failed" for done in (download, build) if done.returncode]
     return Build(download.returncode, build.returncode, seconds, sources, "; ".join(failed)[-600:])
+
+
+def write_project(work: Path, modules: Mapping[str, str]) -> Path:
+    """A program that imports all of these, in a new directory."""
+    work.mkdir()
+    needs = "".join(f"require {path} {version}\n" for path, version in modules.items())
+    (work / "go.mod").write_text(f"module example.com/app\n\ngo 1.21\n\n{needs}")
+    imports = "".join(f'import _ "{path}"\n' for path in modules)
+    (work / "main.go").write_text(f"package main\n\n{imports}\nfunc main() {{}}\n")
+    return work
 
 
 def _go(machine: Machine, work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

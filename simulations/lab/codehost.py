@@ -12,9 +12,14 @@ import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from p2pmods.testing.repos import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from p2pmods.gomod.module import ModuleVersion
 
 PORT: Final = 443
 _PARTS: Final = 3  # of a repository's path: host, owner and name
@@ -95,8 +100,8 @@ def serve(repositories: Path, certificate: Path) -> None:
     host.serve_forever()
 
 
-def fill(repositories: Path, host: str) -> None:
-    """What this code host has: a library, one in a subdirectory, one that needs both, and one without tags."""
+def fill(repositories: Path, host: str, more: Sequence[ModuleVersion] = ()) -> None:
+    """What this code host has: a library, one in a subdirectory, one that needs both, one without tags, and more."""
     code = Host(repositories)
     widget, gadget, plain = (f"{host}/acme/{name}" for name in ("widget", "gadget", "Plain"))
     code.commit(widget, {"go.mod": _go_mod(widget), "widget.go": "package widget\n\nconst Size = 1\n"}, "v1.0.0")
@@ -120,6 +125,9 @@ def fill(repositories: Path, host: str) -> None:
         },
         "v0.2.0",
     )
+    for library in more:
+        files = {"go.mod": _go_mod(library.path), "library.go": "package library\n"}
+        code.commit(library.path, files, library.version)
 
 
 def _go_mod(module: str, *requirements: str) -> str:

@@ -19,8 +19,9 @@ from simulations.lab.machines import LIFE
 from simulations.lab.netns import UPSTREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from p2pmods.gomod.module import ModuleVersion
     from simulations.lab.machines import Machine
     from simulations.lab.netns import Lab
 
@@ -69,20 +70,31 @@ def names_outside(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def running_outside(lab: Lab, base: Path, visitor: Machine, environ: Mapping[str, str]) -> Iterator[Outside]:
-    """Within `names_outside`: a code host with repositories, and a database of what `visitor` sees there."""
+def running_outside(
+    lab: Lab,
+    base: Path,
+    visitor: Machine,
+    environ: Mapping[str, str],
+    *,
+    recorded: Sequence[ModuleVersion] = (),
+    unrecorded: Sequence[ModuleVersion] = (),
+) -> Iterator[Outside]:
+    """Within `names_outside`: a code host with repositories, and a database of what `visitor` sees there.
+
+    `recorded` and `unrecorded` are libraries beside the usual ones; of the latter the database does not know.
+    """
     base.mkdir(parents=True)
     authority = trustme.CA()
     certificate = authority.issue_cert(CODE_HOST)
     authority.cert_pem.write_to_path(str(base / "ca.pem"))
     certificate.private_key_and_cert_chain_pem.write_to_path(str(base / "host.pem"))
     believing = {"SSL_CERT_FILE": str(base / "ca.pem"), "GIT_SSL_CAINFO": str(base / "ca.pem")}
-    codehost.fill(base / "repositories", CODE_HOST)
+    codehost.fill(base / "repositories", CODE_HOST, [*recorded, *unrecorded])
     records = base / "records.json"
     with ExitStack() as stack:
         arguments = ["simulations.lab.codehost", str(base / "repositories"), str(base / "host.pem")]
         host = stack.enter_context(_service(lab, arguments, environ))
-        seen = look(visitor, believing)
+        seen = look(visitor, believing, recorded)
         records.write_text(json.dumps(seen))
         arguments = ["simulations.lab.checksumdb", str(records), str(checksumdb.PORT)]
         stack.enter_context(_service(lab, arguments, environ))
@@ -98,10 +110,11 @@ def _service(lab: Lab, arguments: list[str], environ: Mapping[str, str]) -> Iter
         yield child
 
 
-def look(visitor: Machine, believing: Mapping[str, str]) -> list[list[str]]:
+def look(visitor: Machine, believing: Mapping[str, str], more: Sequence[ModuleVersion]) -> list[list[str]]:
     """Path, version and the two hashes of every module, as the go command finds them at the code host."""
     names = ("gadget@v0.2.0", "widget@v1.1.0", "widget/sub@v0.1.0", "Plain@main")
-    return [ask_directly(visitor, f"{CODE_HOST}/acme/{name}", believing) for name in names]
+    usual = [f"{CODE_HOST}/acme/{name}" for name in names]
+    return [ask_directly(visitor, name, believing) for name in (*usual, *map(str, more))]
 
 
 def ask_directly(visitor: Machine, name: str, believing: Mapping[str, str]) -> list[str]:
