@@ -281,6 +281,8 @@ class Mesh:
         """Interfaces or addresses changed: nobody may know where this node is now."""
         self._presence = self._look_around()
         self.standing.stand(self._presence.endpoints, self._flags)
+        for strikes in (self._strikes, self._silent):
+            strikes.pardon(now=trio.current_time())
         self.links.reset("the network changed")
         self.roles.met()
         self._discovery.move(self._presence)

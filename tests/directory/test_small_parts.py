@@ -111,6 +111,16 @@ def test_nobody_to_meet_nothing_to_wait_for() -> None:
     assert ColdStart(started=10, may_meet=False).settled_at() == 10
 
 
+def test_who_did_not_answer_while_the_own_network_changed_is_not_to_blame() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0)
+    strikes.pardon(now=2)
+    strikes.strike("bob", now=11)
+    assert strikes.struck(now=11) == frozenset()
+    strikes.strike("eve", now=12)
+    assert strikes.struck(now=12) == {"eve"}
+
+
 def test_three_silent_seconds_ask_and_five_more_give_up() -> None:
     patience = Patience(Inflow(), now=0)
     assert patience.next_timer(now=0) == 3
