@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from p2pmods.goenv import find_go
 from simulations.bench.children import BenchFailed
 from simulations.bench.workshop import ROOT
-from simulations.lab import breakages, canary
+from simulations.lab import breakages, canary, sleeper
 from simulations.lab.breakages import build_after_each
 from simulations.lab.canary import look_for_canaries
 from simulations.lab.machines import Machine
@@ -107,7 +107,21 @@ def _canary(options: argparse.Namespace, base: Path) -> int:
     return 1 if found else 0
 
 
-_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour, "breakages": _breakages, "canary": _canary}
+def _sleeper(options: argparse.Namespace, base: Path) -> int:
+    with open_lab(2, uplink_mbit=options.uplink) as lab:
+        rows = sleeper.serve_after_each(lab, base, _go(), _environ())
+    print(_aligned(sleeper.table(rows)))
+    _write(options, [asdict(row) for row in rows])
+    return 1 if any(row.seconds > sleeper.ENOUGH for row in rows) else 0
+
+
+_SCENARIOS: Final = {
+    "room": _room,
+    "neighbour": _neighbour,
+    "breakages": _breakages,
+    "canary": _canary,
+    "sleeper": _sleeper,
+}
 
 
 @contextmanager

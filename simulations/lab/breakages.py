@@ -91,7 +91,7 @@ def _build_after(
     with running_outside(lab, base / "outside", giver, environ) as outside:
         settings = ["--listen", f"127.0.0.1:{API_PORT}", *outside.node_settings, "--swarm", f"lab:{SECRET}"]
         with giver.node(*settings, "--module-cache", "off", environ=outside.environ):
-            first = _build(giver, outside.modules)
+            first = build(giver, outside.modules)
             if first.complaint:
                 raise BenchFailed(f"the first machine does not build: {first.complaint}")
             wait_until(lambda: control(giver, "status")["held"]["unproven"] == 0, PROVEN)
@@ -100,7 +100,7 @@ def _build_after(
             taker.host.run("ip", "route", "del", "default")
             with taker.node(*settings, environ=outside.environ):
                 met = wait_until(lambda: any(p["state"] == "alive" for p in control(taker, "status")["peers"]), MET)
-                built = _build(taker, outside.modules)
+                built = build(taker, outside.modules)
     taker.host.run("ip", "route", "add", "default", "via", lab.router.address)
     return Broken(name, directly, met, first, built)
 
@@ -114,7 +114,7 @@ def _ask_in_vain(machine: Machine, outside: Outside) -> str:
     raise BenchFailed("the code host still has what should be gone")
 
 
-def _build(machine: Machine, modules: Mapping[str, str]) -> Build:
+def build(machine: Machine, modules: Mapping[str, str]) -> Build:
     """`go mod download` and `go build ./...` of a small project, without go.sum, the checksum database on."""
     work = write_project(machine.directory / "work", modules)
     start = time.monotonic()
