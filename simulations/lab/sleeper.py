@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from simulations.lab.netns import Host, Lab
 
 ENOUGH: Final = 5.0  # seconds
-PATIENCE: Final = 40.0  # seconds until it is given up
-PAUSE: Final = 8.0  # seconds without a network, or of quiet before the next change
+PATIENCE: Final = 30.0  # seconds until it is given up
+PAUSE: Final = 4.0  # seconds without a network, or of quiet before the next change
 MET: Final = 30.0
 PROVEN: Final = 60.0
 OTHER: Final = "10.78.0"  # the other network
