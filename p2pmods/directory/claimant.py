@@ -91,6 +91,10 @@ class Claimant:
         self._around.inflow.received(count, now=now)
         self._patience.received(now=now)
 
+    def complete(self, *, now: float) -> None:
+        """All bytes came that the present source has; until `finished` or `lost` they are being verified."""
+        self._patience.complete(now=now)
+
     def progress(self, received: int, *, limited: bool = False) -> None:
         """The fetch from upstream has `received` bytes; `limited`: the upstream said to slow down."""
         if self.tenure is not None:

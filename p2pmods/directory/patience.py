@@ -29,6 +29,7 @@ class Patience:
 
     def __init__(self, inflow: Inflow, *, now: float) -> None:
         self.limited = False
+        self._complete = False
         self._inflow = inflow
         self._since = now
         self._first: float | None = None
@@ -41,6 +42,11 @@ class Patience:
         if self._first is None:
             self._first = now
 
+    def complete(self, *, now: float) -> None:
+        """No more bytes are to come: what did is being verified, which is no silence."""
+        self._complete = True
+        self._last = now
+
     def confirm(self, *, now: float) -> None:
         """Another home says that the fetcher is at it."""
         self._confirmed = now
@@ -51,7 +57,7 @@ class Patience:
             return Verdict.GIVE_UP if now >= self._last + LIMITED_STILL else Verdict.WAIT
         if now >= self._last + STILL or self._is_slow(now):
             return Verdict.GIVE_UP
-        if now < self._silent_at():
+        if self._complete or now < self._silent_at():
             return Verdict.WAIT
         return Verdict.ASK if self._confirmed is None or self._broken() else Verdict.GIVE_UP
 
@@ -59,6 +65,8 @@ class Patience:
         """When the verdict may be another one."""
         if self.limited:
             return self._last + LIMITED_STILL
+        if self._complete:
+            return self._last + STILL
         slow = math.inf if self._first is None else max(self._first + SETTLED, now + 1)
         return min(self._last + STILL, self._silent_at(), slow)
 
@@ -73,4 +81,4 @@ class Patience:
 
     def _is_slow(self, now: float) -> bool:
         settled = self._first is not None and now >= self._first + SETTLED
-        return settled and self._inflow.is_slow(now=now)
+        return settled and not self._complete and self._inflow.is_slow(now=now)

@@ -5,12 +5,14 @@ Who was only out of reach, and is back, is pardoned; but once in that time, or a
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STRUCK_FOR: Final = 600.0  # seconds
+PARDON: Final = 10.0  # seconds after a change of this node's network in which nothing counts
 _MOST: Final = 256  # nodes; the oldest strike goes first
 
 
@@ -25,10 +27,12 @@ class Strikes:
         self._apart = apart
         self._until: dict[str, float] = {}
         self._unpardonable: dict[str, float] = {}  # until when
+        self._pardoned_until = -math.inf
 
     def strike(self, node: str, *, now: float, is_a_lie: bool = False) -> None:
         """Count one against `node`. `is_a_lie`: no pardon for what it said or gave."""
-        if node == self._own or (self.is_apart(node) and not is_a_lie):
+        is_excused = self.is_apart(node) or now < self._pardoned_until
+        if node == self._own or (is_excused and not is_a_lie):
             return
         _keep(self._until, node, now + STRUCK_FOR)
         if is_a_lie:
@@ -42,6 +46,11 @@ class Strikes:
     def is_apart(self, node: str) -> bool:
         """Whether this node does not reach `node`."""
         return node in self._apart()
+
+    def pardon_all(self, *, now: float) -> None:
+        """This node slept, or its network changed: who did not answer it lately was not to blame. Liars were."""
+        self._until = {node: end for node, end in self._until.items() if self._unpardonable.get(node, now) > now}
+        self._pardoned_until = now + PARDON
 
     def struck(self, *, now: float) -> frozenset[str]:
         """The nodes to leave out."""

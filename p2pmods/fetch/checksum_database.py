@@ -69,7 +69,7 @@ class DatabaseChecksums:
         remote = RemoteLog(verifier.name, source, url)
         clients = LocalClients(verifier, gopath, module_cache)
         log = CheckedLog(verifier, files, clients.directory, nursery=nursery, on_alarm=on_alarm)
-        sources = Sources(log, remote, peers or NoPeers(), may_name)
+        sources = Sources(log, remote, peers or NoPeers(), may_name, nursery)
         heads = Heads(verifier, log, sources, clients, nursery=nursery)
         self.name = verifier.name
         self._files = files

@@ -267,6 +267,7 @@ class Peering:
             else:
                 self._mesh.know([way.record] if way.record is not None else [])
                 givers = await receiving.from_fetcher(key, way.growing, partial, claim.received)
+            claim.complete()
             return await self._take_zip(key, partial, givers)
         except StoreError as error:
             raise PeerError("", f"there is no room to receive into: {error}") from error

@@ -27,6 +27,11 @@ class Blame:
         for strikes in (self._givers, self._homes):
             strikes.pardon(node, now=trio.current_time())
 
+    def pardon_all(self) -> None:
+        """This node slept, or its network changed."""
+        for strikes in (self._givers, self._homes):
+            strikes.pardon_all(now=trio.current_time())
+
     def is_struck(self, node: str) -> bool:
         """Whether this node gave nothing, or what was wrong, a while ago."""
         return node in self._givers.struck(now=trio.current_time())

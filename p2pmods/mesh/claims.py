@@ -85,6 +85,10 @@ class ZipClaim:
         """`count` bytes came from a peer."""
         self._machine.received(count, now=trio.current_time())
 
+    def complete(self) -> None:
+        """The last byte came from a peer; what came is being verified."""
+        self._machine.complete(now=trio.current_time())
+
     def progress(self, size: int) -> None:
         """The upstream has delivered `size` bytes in all."""
         self._machine.progress(size)

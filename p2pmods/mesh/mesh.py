@@ -279,6 +279,7 @@ class Mesh:
         self.standing.stand(self._presence.endpoints, self._flags)
         self._introductions.forget()
         self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self._presence.kinds)
+        self.blame.pardon_all()
         self.links.reset("the network changed")
         self.roles.met()
         self._discovery.move(self._presence)

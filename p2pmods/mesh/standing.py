@@ -68,6 +68,7 @@ class Standing:
         self._endpoints, self._flags = endpoints, flags
         self.is_director = False
         self._named.clear()
+        self._met.clear()  # whoever is met there is asked anew for its view, and for a dial back
         self.record = self._publish(endpoints, flags)
         self.changed()
 

@@ -70,12 +70,17 @@ class SumdbRoute:
             return full[: int(found[2]) * _HASH_SIZE]
 
     async def _base(self, name: str, url: str | None) -> _Base:
-        key = (name, url)
+        if self._offline.offline:  # one request looks whether that is over; the others do not wait for it
+            return self._fresh(name, url) or await self._decide_anew(name, url)
         async with self._deciding:
-            base = self._bases.get(key)
-            if base is None or trio.current_time() - base.since > REMEMBERED:
-                base = await self._decide(name, url)
-                self._bases[key] = base
+            return self._fresh(name, url) or await self._decide_anew(name, url)
+
+    def _fresh(self, name: str, url: str | None) -> _Base | None:
+        base = self._bases.get((name, url))
+        return None if base is None or trio.current_time() - base.since > REMEMBERED else base
+
+    async def _decide_anew(self, name: str, url: str | None) -> _Base:
+        base = self._bases[name, url] = await self._decide(name, url)
         return base
 
     async def _decide(self, name: str, url: str | None) -> _Base:

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from p2pmods.goenv import find_go
 from simulations.bench.children import BenchFailed
+from simulations.lab import breakages, canary, sleeper
+from simulations.lab.breakages import build_after_each
+from simulations.lab.canary import look_for_canaries
 from simulations.lab.disturbing import Disturber, format_verdicts
 from simulations.lab.excerpt import cut_out
 from simulations.lab.faults import FAULTS
@@ -68,7 +71,7 @@ def _room(options: argparse.Namespace, base: Path) -> int:
 
 
 def _neighbour(options: argparse.Namespace, base: Path) -> int:
-    options.project, options.machines = "caddy", 2
+    options.project, options.machines = "caddy", 4
     with _open(options, base) as (lab, project, environ):
         machines = _machines(lab, base / "neighbour", environ)
         found = build_from_a_neighbour(lab, machines, project, environ, PACKAGE)
@@ -78,8 +81,12 @@ def _neighbour(options: argparse.Namespace, base: Path) -> int:
     print(f"no way out: the empty machine met its neighbour {found.met:.1f} s after its node started")
     print(found.failure or f"built {PACKAGE} in {found.built:.0f} s, without a go.sum, the checksum database on")
     print("served from:", ", ".join(f"{name} {row['files']}" for name, row in found.traffic.items() if row["files"]))
+    for loss in found.losses:
+        ended = f"run ended {loss.seconds:.1f} s later, exit {loss.status}"
+        print(f"neighbour {loss.way} after {loss.files} files: {ended}")
+        print(f"  {loss.line}")
     _write(options, asdict(found))
-    return 1 if found.failure else 0
+    return 1 if found.failure or not all(loss.status for loss in found.losses) else 0
 
 
 def _faults(options: argparse.Namespace, base: Path) -> int:
@@ -101,7 +108,44 @@ def _faults(options: argparse.Namespace, base: Path) -> int:
     return 0 if all(verdict.outcome is not None for verdict in verdicts) else 1
 
 
-_SCENARIOS: Final = {"room": _room, "neighbour": _neighbour, "faults": _faults}
+def _breakages(options: argparse.Namespace, base: Path) -> int:
+    with open_lab(2, uplink_mbit=options.uplink) as lab:
+        rows = build_after_each(lab, base, _go(), environ_of_machines(_go()))
+    print(_aligned(breakages.table(rows)))
+    for row in rows:
+        print(f"  {row.breakage}, asked directly: {row.directly[-160:]}")
+        if row.after.complaint:
+            print(f"  {row.breakage}: {row.after.complaint}")
+    _write(options, [asdict(row) for row in rows])
+    return 1 if any(row.after.complaint for row in rows) else 0
+
+
+def _canary(options: argparse.Namespace, base: Path) -> int:
+    with open_lab(3, uplink_mbit=options.uplink) as lab:
+        rows = look_for_canaries(lab, base, _go(), environ_of_machines(_go()))
+    print(_aligned(canary.table(rows)))
+    _write(options, [asdict(row) for row in rows])
+    found = canary.problem(rows)
+    print(found or "the private module is nowhere; the public one was seen wherever it has to be")
+    return 1 if found else 0
+
+
+def _sleeper(options: argparse.Namespace, base: Path) -> int:
+    with open_lab(2, uplink_mbit=options.uplink) as lab:
+        rows = sleeper.serve_after_each(lab, base, _go(), environ_of_machines(_go()))
+    print(_aligned(sleeper.table(rows)))
+    _write(options, [asdict(row) for row in rows])
+    return 1 if any(row.seconds > sleeper.ENOUGH for row in rows) else 0
+
+
+_SCENARIOS: Final = {
+    "room": _room,
+    "neighbour": _neighbour,
+    "faults": _faults,
+    "breakages": _breakages,
+    "canary": _canary,
+    "sleeper": _sleeper,
+}
 
 
 def _chosen(only: str | None, known: Mapping[str, T]) -> list[T]:
@@ -178,6 +222,10 @@ def _table(storms: Sequence[Storm]) -> str:
             f"{storm.copies:.3f}",
         )
         rows.append((*row, megabytes, f"{storm.cpu:.0%}", remark))
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 

@@ -72,17 +72,20 @@ class Machine:
         return self.directory / "node"
 
     @contextmanager
-    def node(self, *settings: str, environ: Mapping[str, str] | None = None) -> Iterator[Child]:
-        """`p2pmods up` with these settings and variables beside the usual ones; its log is in the directory."""
-        with self.start_node(*settings, environ=environ) as child:
+    def node(
+        self, *settings: str, environ: Mapping[str, str] | None = None, module: str = "p2pmods"
+    ) -> Iterator[Child]:
+        """`p2pmods up` with these settings and variables beside the usual ones; its log is in the directory.
+
+        `module` is what is run in place of `p2pmods`, with the same arguments.
+        """
+        with self.start_node(*settings, environ=environ, module=module) as child:
             child.read_line("ready ")
             yield child
 
-    def start_node(self, *settings: str, environ: Mapping[str, str] | None = None) -> Child:
+    def start_node(self, *settings: str, environ: Mapping[str, str] | None = None, module: str = "p2pmods") -> Child:
         """The same, without waiting for its `ready `."""
-        return self.start(
-            "-m", "p2pmods", "up", "--data", str(self.data), "--private", "", *settings, environ=environ
-        )
+        return self.start("-m", module, "up", "--data", str(self.data), "--private", "", *settings, environ=environ)
 
     def start(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Child:
         """Python with these arguments, its complaints in node.log."""
@@ -209,3 +212,13 @@ _CONTROL: Final = (
     "r=u.Request(f'{a}/-/api/v1/{n}',headers={'Authorization':f'Bearer {t}'});"
     "sys.stdout.write(u.urlopen(r,timeout=30).read().decode())"
 )
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float, look: float = 0.1) -> float:
+    """How long it took until it was so, seen every `look` seconds. Raises BenchFailed after `seconds`."""
+    start = time.monotonic()
+    while not is_so():
+        if time.monotonic() - start > seconds:
+            raise BenchFailed(f"not so after {seconds:.0f} s")
+        time.sleep(look)
+    return time.monotonic() - start

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simulations.bench.children import BenchFailed
-from simulations.lab.machines import SECRET, UPSTREAM_URL, control, running_upstream
+from simulations.lab.losing import MAKING_GO_SUM, WAYS, Lost, lose, make_program
+from simulations.lab.machines import SECRET, UPSTREAM_URL, control, running_upstream, wait_until
 from simulations.lab.room import LOCAL_URL, common
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from simulations.lab.machines import Machine, Project
     from simulations.lab.netns import Lab
@@ -31,6 +34,7 @@ class Neighbour:
     built: float
     traffic: dict[str, Any]
     failure: str
+    losses: tuple[Lost, ...]
 
 
 def build_from_a_neighbour(
@@ -40,47 +44,48 @@ def build_from_a_neighbour(
 
     The neighbour's module cache was filled by the go command alone, and has been online until all of it was proven.
     """
-    giver, taker = machines[:2]
+    giver, taker = machines[:2]  # and one more empty machine for each way of losing the giver
     wanted = f"{package}@{project.name.rpartition('@')[2]}"
     with running_upstream(lab, project.modules, environ):
         filled = _install(giver, wanted, UPSTREAM_URL)
-        settings = [*common(project), "--swarm", f"lab:{SECRET}", "--module-cache", str(giver.directory / "modcache")]
-        with giver.node(*settings):
-            proven = _wait(lambda: control(giver, "status")["held"]["unproven"] == 0, PROVEN)
+        imported = wanted.replace("/cmd/caddy@", "/cmd@")
+        _go(giver, make_program(giver, imported), UPSTREAM_URL, "build", "-o", os.devnull, ".")
+        empty = [*common(project), "--swarm", f"lab:{SECRET}"]
+        settings = [*empty, "--module-cache", str(giver.directory / "modcache")]
+        with giver.node(*settings) as node:
+            proven = wait_until(lambda: control(giver, "status")["held"]["unproven"] == 0, PROVEN)
             lab.cut_uplink()
             start = time.monotonic()
-            with taker.node(*common(project), "--swarm", f"lab:{SECRET}"):
-                _wait(lambda: any(peer["state"] == "alive" for peer in control(taker, "status")["peers"]), 30)
+            with taker.node(*empty):
+                wait_until(lambda: any(peer["state"] == "alive" for peer in control(taker, "status")["peers"]), 30)
                 met = time.monotonic() - start
                 try:
                     built, failure = _install(taker, wanted, LOCAL_URL), ""
                 except BenchFailed as error:
                     built, failure = 0.0, str(error)
-                status = control(taker, "status")
+                traffic = control(taker, "status")["traffic"]
+            losses = [
+                lose(way, giver, node, other, empty, imported) for way, other in zip(WAYS, machines[2:], strict=True)
+            ]
         lab.restore_uplink()
-    return Neighbour(filled, proven, met, built, status["traffic"], failure)
+    return Neighbour(filled, proven, met, built, traffic, failure, tuple(losses))
 
 
 def _install(machine: Machine, wanted: str, goproxy: str) -> float:
+    return _go(machine, machine.directory, goproxy, "install", wanted)
+
+
+def _go(machine: Machine, directory: Path, goproxy: str, *arguments: str) -> float:
     start = time.monotonic()
     done = subprocess.run(
-        machine.go("install", wanted),
-        cwd=machine.directory,
-        env={**machine.settings(), "GOPROXY": goproxy, "GOFLAGS": "-modcacherw"},
+        machine.go(*arguments),
+        cwd=directory,
+        env={**machine.settings(), "GOPROXY": goproxy, "GOFLAGS": MAKING_GO_SUM},
         capture_output=True,
         text=True,
         timeout=BUILD_TIME,
         check=False,
     )
     if done.returncode:
-        raise BenchFailed(f"go install {wanted}: {done.stderr.strip()[-600:]}")
-    return time.monotonic() - start
-
-
-def _wait(is_so: Any, seconds: float) -> float:
-    start = time.monotonic()
-    while not is_so():
-        if time.monotonic() - start > seconds:
-            raise BenchFailed(f"not so after {seconds:.0f} s")
-        time.sleep(0.1)
+        raise BenchFailed(f"go {' '.join(arguments)}: {done.stderr.strip()[-600:]}")
     return time.monotonic() - start

@@ -36,6 +36,15 @@ class Host:
         """A command line that runs inside."""
         return ["ip", "netns", "exec", self.namespace, *arguments]
 
+    def plug_in(self) -> None:
+        """Its interface is up again, with its way out, which went when it was down."""
+        self.run("ip", "link", "set", "eth0", "up")
+        self.run("ip", "route", "replace", "default", "via", _ROUTER_INSIDE)
+
+    def run(self, *arguments: str) -> None:
+        """Run it inside. Raises BenchFailed when it fails."""
+        _run(*self.command(*arguments))
+
 
 @dataclass(frozen=True, slots=True)
 class Lab:

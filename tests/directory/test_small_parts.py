@@ -161,6 +161,18 @@ def test_nobody_to_meet_nothing_to_wait_for() -> None:
     assert ColdStart(started=10, may_meet=False).settled_at() == 10
 
 
+def test_who_did_not_answer_while_the_own_network_changed_is_not_to_blame() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0)
+    strikes.strike("liar", now=0, is_a_lie=True)
+    strikes.pardon_all(now=2)
+    strikes.strike("bob", now=11)
+    assert strikes.struck(now=11) == {"liar"}
+    strikes.strike("kim", now=11, is_a_lie=True)
+    strikes.strike("eve", now=12)
+    assert strikes.struck(now=12) == {"liar", "kim", "eve"}
+
+
 def test_three_silent_seconds_ask_and_five_more_give_up() -> None:
     patience = Patience(Inflow(), now=0)
     assert patience.next_timer(now=0) == 3
@@ -196,6 +208,17 @@ def test_a_transfer_that_stands_still_for_15_s_is_given_up_though_others_flow() 
         inflow.received(10 * FLOOR, now=second)
     assert patience.verdict(now=14.9) is Verdict.WAIT
     assert patience.verdict(now=15) is Verdict.GIVE_UP
+
+
+def test_what_is_all_here_and_is_being_verified_is_neither_silent_nor_slow() -> None:
+    inflow = Inflow()
+    patience = Patience(inflow, now=0)
+    inflow.received(1, now=1)
+    patience.received(now=1)
+    patience.complete(now=2)
+    assert patience.next_timer(now=2) == 17
+    assert patience.verdict(now=16.9) is Verdict.WAIT
+    assert patience.verdict(now=17) is Verdict.GIVE_UP
 
 
 def test_less_than_64_kib_a_second_is_given_up_after_five() -> None:

@@ -96,3 +96,11 @@ async def test_a_node_that_moved_is_no_director_until_it_is_dialled_back(standin
     assert standing.is_director
     standing.stand((), 0)
     assert not standing.is_director
+
+
+async def test_after_a_move_everybody_who_is_met_is_news_again(standing: Standing) -> None:
+    ann = node_id(key(2))
+    assert standing.is_news(ann)
+    assert not standing.is_news(ann)
+    standing.stand((Endpoint("192.0.2.7", 4000),), 0)
+    assert standing.is_news(ann)

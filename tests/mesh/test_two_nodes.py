@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -11,11 +12,15 @@ import trio
 
 from p2pmods.directory import coldstart, patience
 from p2pmods.directory.rendezvous import homes
+from p2pmods.fetch.proofs import Proofs
 from p2pmods.gomod.info import Info
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.node import meshing
 from p2pmods.testing import upstream_faults as faults
 from tests.world import SWARM, WIDGET, Client, Room, World, noise, wait_met, wait_offered
+
+if TYPE_CHECKING:
+    from p2pmods.trust.files import Statement
 
 KINDS = ("info", "mod", "zip")
 
@@ -98,6 +103,22 @@ async def test_with_everything_outside_gone_the_second_node_is_served_with_its_p
     assert lookup.status_code == 200
     assert f"{WIDGET.path} {WIDGET.version} h1:" in lookup.text
     assert (await bob.get(f"{sumdb}/supported")).status_code == 200
+
+
+async def test_a_proof_that_takes_its_time_does_not_drive_anyone_upstream(
+    world: World, room: Room, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish()
+    _ann, bob = await start_pair(room)
+    world.upstream.fault("", faults.status(503))
+    statements = Proofs.statements
+
+    async def slow_statements(self: Proofs, key: FileKey, *, is_needed: bool = False) -> list[Statement]:
+        await trio.sleep(2 * patience.SILENCE)
+        return await statements(self, key, is_needed=is_needed)
+
+    monkeypatch.setattr(Proofs, "statements", slow_statements)
+    assert await download(bob) == FROM_PEERS
 
 
 async def test_a_lookup_that_nobody_asked_for_before_passes_offline_from_a_peer(world: World, room: Room) -> None:

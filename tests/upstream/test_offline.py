@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from p2pmods.gomod.goproxy import parse_goproxy
+from p2pmods.upstream.failure import UpstreamUnavailable
 from p2pmods.upstream.offline import PORTAL_FOR, PROBE_PATIENCE, OfflineState
+from p2pmods.upstream.sumdb_route import SumdbRoute
+
+if TYPE_CHECKING:
+    from p2pmods.gomod.goproxy import ProxyStep
+    from p2pmods.upstream.limits import Want
 
 HOST, OTHER = "proxy.example.com:443", "git.example.com:443"
 
@@ -95,3 +108,27 @@ def test_a_portal_is_forgotten_after_a_while_and_on_another_network() -> None:
     state.met_portal(now=1000)
     state.network_changed()
     assert not state.is_captive(now=1000)
+
+
+async def test_who_wants_the_database_does_not_wait_for_the_one_that_looks_whether_it_is_back(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    state = OfflineState(first_period=2)
+    lost(state, now=trio.current_time())
+
+    async def get(step: ProxyStep, endpoint: str, want: Want) -> bytes:
+        if state.wait(HOST, now=trio.current_time()):
+            raise UpstreamUnavailable(HOST, "out of reach")
+        await trio.sleep_forever()
+        raise AssertionError
+
+    route = SumdbRoute(parse_goproxy(f"https://{HOST}"), get, state)
+    await trio.sleep(3)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(route.fetch, "sum.example.org", "latest", None)
+        await trio.testing.wait_all_tasks_blocked()
+        started = trio.current_time()
+        with pytest.raises(UpstreamUnavailable), trio.fail_after(1):
+            await route.fetch("sum.example.org", "lookup/x", None)
+        assert trio.current_time() == started
+        nursery.cancel_scope.cancel()

@@ -16,6 +16,7 @@ from p2pmods.errors import InvalidPath, NotFound, Refused, Unavailable
 from p2pmods.gomod.h1 import hash_go_mod
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.patterns import Patterns
+from p2pmods.testing.repos import Host, git
 from p2pmods.trust.evidence import SourceKind
 from p2pmods.upstream.failure import Unreachable
 from p2pmods.upstream.offline import OfflineState
@@ -23,7 +24,6 @@ from p2pmods.upstream.sink import BytesSink
 from p2pmods.upstream.vcs import VcsLimits, VersionControl
 from p2pmods.upstream.vcs_errors import NeedsNewerGo
 from p2pmods.upstream.vcs_hosts import HostRule
-from tests.upstream.repos import Host, git
 from tests.upstream.world import delivered, upstream
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -664,3 +664,54 @@ async def test_a_forked_peer_is_caught_with_both_notes_kept(pair: Pair, log: For
     assert isinstance(pair.asker.reply(AskRecord(log.name, OTHER.path, OTHER.version, 0, 8)), RecordBundle)
     with pytest.raises(SumdbSecurityError, match="frozen"):
         await pair.asker.receive(TOML, bundle_of(pair), "giver")
+
+
+@dataclass
+class SilentSource(LogSource):
+    """An upstream that says nothing until `speaks`. `given_up` counts who did not wait for that."""
+
+    speaks: trio.Event = field(default_factory=trio.Event)
+    given_up: int = 0
+
+    async def fetch_sumdb(self, name: str, endpoint: str, *, url: str | None = None) -> bytes:
+        try:
+            await self.speaks.wait()
+        except trio.Cancelled:
+            self.given_up += 1
+            raise
+        return await super().fetch_sumdb(name, endpoint, url=url)
+
+
+async def test_a_silent_upstream_does_not_keep_peers_from_proving(
+    log: ForkableLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksum_sources, "PATIENCE", 0.01)
+    room, silent = Room(), SilentSource(log, online=False)
+    async with (
+        room.open("giver", tmp_path / "giver", LogSource(log)) as giver,
+        room.open("asker", tmp_path / "asker", silent) as asker,
+    ):
+        await giver.prove(TOML)
+        assert (await asker.prove(TOML)).zip_h1 == H1
+        silent.speaks.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert silent.given_up == 0  # whoever comes next is to know that it is out of reach
+
+
+async def test_what_a_slow_upstream_says_counts_when_no_peer_can_help(
+    log: ForkableLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksum_sources, "PATIENCE", 0.01)
+    room, slow = Room(), SilentSource(log)
+
+    def cannot_help(_question: object, answer: object) -> object:
+        slow.speaks.set()
+        return answer
+
+    room.lies["cold"] = cannot_help
+    async with (
+        room.open("cold", tmp_path / "cold", LogSource(log, online=False)),
+        room.open("asker", tmp_path / "asker", slow) as asker,
+    ):
+        assert (await asker.prove(TOML)).zip_h1 == H1
+        assert [type(question) for question in room.questions] == [AskRecord]
