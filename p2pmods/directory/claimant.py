@@ -53,6 +53,7 @@ class Claimant:
         self._source: Growing | tuple[str, ...] = ()  # a fetcher, or providers
         self._sources = 0
         self._losses = 0  # of the present source
+        self._lost: set[bytes] = set()  # tokens of fetchers that could not be reached or broke off
         self._vouchers: list[str] = []  # homes that named the present fetcher
         self._alone_at = math.inf
 
@@ -105,6 +106,8 @@ class Claimant:
         if self.state is not State.RECEIVING or (self.is_asking and self._asking.urgent):
             return []  # a home is told already; one that was only asked whether to wait on is told now
         self._losses += 1
+        if not isinstance(self._source, tuple):
+            self._lost.add(self._source.token)
         return [*self._asking.same(self._write_off(), urgent=True, now=now)]
 
     def stopped(self, peer: str, stop: Stop, *, now: float) -> list[ClaimAction]:
@@ -112,9 +115,9 @@ class Claimant:
         tenure = self.tenure
         if self.state is not State.FETCHING or tenure is None or stop.token != tenure.terms.token:
             return []
-        if peer not in tenure.homes():
-            return []
         other = stop.instead
+        if peer not in tenure.homes() or (other is not None and other.token in self._lost):
+            return []  # of one that was lost to this node its home has only not heard yet
         if other is None or other.fetcher in {self._around.node, *self._around.silent.struck(now=now)}:
             tenure.is_over = True
             self.state = State.ALONE

@@ -472,6 +472,18 @@ def test_a_fetcher_is_not_stopped_in_favour_of_one_that_sent_nothing() -> None:
     assert ann.claim.stopped(FIRST.id, stop, now=ann.now) == []
 
 
+def test_a_fetcher_is_not_stopped_in_favour_of_one_that_it_lost_itself() -> None:
+    """The home of the lease before has not heard yet that its fetcher is gone."""
+    ann = Ann()
+    gone = Growing(BOB.id, b"b" * 16, 5)
+    ann.answer(Wait(gone, False, BOB.record))
+    ann.lose()
+    ann.answer(Grant(terms()))
+    assert ann.claim.stopped(SECOND.id, Stop(KEY, terms().token, gone, BOB.record), now=ann.now) == []
+    assert ann.claim.state is State.FETCHING
+    assert {tell.node for tell in of(Tell, ann.wait(2))} >= {FIRST.id, SECOND.id}
+
+
 def test_a_fetcher_owes_its_object_to_two_others_and_gives_two_seconds_when_it_leaves() -> None:
     ann = Ann()
     ann.answer(Grant(terms()))
