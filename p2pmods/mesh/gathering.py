@@ -148,6 +148,7 @@ class _Object:
         while self._failure is None and not self._download.is_complete:
             now = trio.current_time()
             for request in self._download.next(now=now):
+                self._scopes[id(request)] = trio.CancelScope()  # before it begins it may be of no use any more
                 self._nursery.start_soon(self._get, request)
             if not self._neighbours or self._is_forsaken(now):
                 self._failure = PeerError("", "nobody is left who gives pieces")
@@ -253,8 +254,7 @@ class _Object:
 
     async def _get(self, request: Request) -> None:
         try:
-            with trio.CancelScope() as scope:
-                self._scopes[id(request)] = scope
+            with self._scopes[id(request)]:
                 await get_pieces(
                     self._node.links, self._name, request, self._list.length, with_first(self._put, request)
                 )
