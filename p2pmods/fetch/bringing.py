@@ -5,11 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import structlog
-
-from p2pmods.errors import PeerError, Refused
+from p2pmods.fetch.peerzip import take_peer_zip
 from p2pmods.fetch.receiving import Receiver
-from p2pmods.trust.evidence import Source, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from p2pmods.mesh.growing import Backing, Growing
     from p2pmods.mesh.mesh import Mesh
     from p2pmods.store.store import Store
-
-log = structlog.get_logger()
 
 
 class Bringing:
@@ -52,12 +47,8 @@ class Bringing:
             watched = watch(sink)
             node = await mesh.receiving.whole(key, source, watched)
             watched.finish()
-            await self._intake.take_zip(key, sink.content(), Source(SourceKind.PEER, node, self._clock()))
-        except Refused as error:
-            log.warning("a peer's zip was refused", file=str(key), peer=error.source, reason=error.reason)
-            mesh.blame.strike(error.source)
-            sink.discard()
-            raise PeerError(error.source, error.reason) from error
+            content, at = sink.content(), self._clock()
+            await take_peer_zip(self._intake, mesh.blame, key, content, giver=node, culprit=node, at=at)
         except BaseException:
             sink.discard()
             raise

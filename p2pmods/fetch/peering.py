@@ -27,6 +27,7 @@ from p2pmods.errors import (
     SumdbError,
     Unavailable,
 )
+from p2pmods.fetch.peerzip import take_peer_zip
 from p2pmods.fetch.receiving import Receiver
 from p2pmods.gomod.info import for_peers, format_info, parse_info
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
@@ -274,13 +275,13 @@ class Peering:
 
     async def _take_zip(self, key: FileKey, partial: Partial, givers: list[str]) -> Served:
         """Of several givers the first is blamed: nobody gets another one struck by breaking off."""
+        content, at = partial.room.content(), self._clock()
         try:
-            source = Source(SourceKind.PEER, givers[-1], self._clock())
-            return await self._intake.take_zip(key, partial.room.content(), source)
-        except Refused as error:
-            log.warning("a peer's zip was refused", file=str(key), peer=givers[0], reason=error.reason)
-            self._mesh.blame.strike(givers[0])
+            return await take_peer_zip(
+                self._intake, self._mesh.blame, key, content, giver=givers[-1], culprit=givers[0], at=at
+            )
+        except PeerError:
             partial.restart()
-            raise PeerError(givers[0], error.reason) from error
+            raise
         except SourceError as error:
             raise PeerError(givers[0], error.reason) from error

@@ -183,7 +183,7 @@ class Errands:
         errand = self._under_way.get(name)
         if errand is not None:
             return errand
-        if self._policy.paused or self._nursery is None:
+        if not self._policy.gives or self._nursery is None:
             return None
         if len(self._under_way) >= MAX_ERRANDS or self._of_peer[peer] >= MAX_OF_PEER:
             return None

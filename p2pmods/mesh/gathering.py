@@ -13,6 +13,7 @@ import trio
 from p2pmods.errors import MalformedData, PeerError, PeerRefused, StoreError
 from p2pmods.identity.key import id_of_public
 from p2pmods.identity.records import open_record
+from p2pmods.mesh.busy import patiently
 from p2pmods.mesh.desk import seconds_until
 from p2pmods.mesh.piecerequest import get_pieces
 from p2pmods.mesh.seeds import Seed
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 NEIGHBOURS: Final = 14  # followed for one object
 FOLLOW_TIME: Final = 900.0  # seconds
-BUSY_PAUSE: Final = 0.3  # seconds until one who does not give at the moment is asked again
-BUSY_TRIES: Final = 10
 FORSAKEN: Final = 1.0  # seconds for which others may still have news when the fetcher is gone
 
 log = structlog.get_logger()
@@ -209,19 +208,12 @@ class _Object:
 
     async def _ask_to_follow(self, node: str) -> Answer:
         follow = Follow(self._name, len(self._list.hashes), self._node.standing.record.raw)
-        for _ in range(BUSY_TRIES):
-            try:
-                answer = await self._node.links.request(node, follow, deadline=trio.current_time() + FOLLOW_TIME)
-            except PeerRefused as error:
-                if error.code != BUSY:
-                    raise
-                await trio.sleep(BUSY_PAUSE)
-                continue
-            if isinstance(answer.message, Followed):
-                return answer
+        deadline = trio.current_time() + FOLLOW_TIME
+        answer = await patiently(node, lambda: self._node.links.request(node, follow, deadline=deadline))
+        if not isinstance(answer.message, Followed):
             await answer.discard()
             raise MalformedData("answer", "not to what was asked")
-        raise PeerError(node, "does not give at the moment")
+        return answer
 
     def _hear(self, node: str, news: ListGrew | Have | Others) -> None:
         if isinstance(news, ListGrew):

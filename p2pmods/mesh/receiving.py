@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from p2pmods.directory.messages import Holder
-from p2pmods.errors import PeerError, PeerNotReached, PeerRefused
+from p2pmods.errors import PeerError, PeerNotReached
 from p2pmods.gomod.zipdirectory import MAX_ZIP
 from p2pmods.identity.key import public_of_id
-from p2pmods.swarm.messages import BUSY, KINDS, MAX_SMALL_BODY, FileHead, GetFile
+from p2pmods.mesh.busy import patiently
+from p2pmods.swarm.messages import KINDS, MAX_SMALL_BODY, FileHead, GetFile
 from p2pmods.swarm.pieces import LARGE, ObjectName
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = 900.0  # seconds for one file, the floor of speed applied all the while
 MOST_HOLDERS: Final = 4  # asked for one object, one after the other
-BUSY_PAUSE: Final = 0.3  # seconds until one that gives to others already is asked again
-BUSY_TRIES: Final = 10
 
 
 class Sink(Protocol):
@@ -153,21 +152,19 @@ class Receiving:
         """Patient with one who gives to others at the moment. A node that is not reached is asked through another."""
         deadline = trio.current_time() + DEADLINE
         through = not is_direct and self._errands.is_needed(node)
-        for _ in range(BUSY_TRIES):
-            try:
-                if through:
-                    return await self._errands.ask(node, wanted, deadline=deadline)
-                return await self._links.request(node, wanted, deadline=deadline, has_floor=True)
-            except PeerNotReached:
-                if is_direct or through:
-                    raise
-                through = True
-                continue
-            except PeerRefused as error:
-                if error.code != BUSY:
-                    raise
-            await trio.sleep(BUSY_PAUSE)
-        raise PeerError(node, "gives to others all the time")
+
+        async def ask() -> Answer:
+            nonlocal through
+            if not through:
+                try:
+                    return await self._links.request(node, wanted, deadline=deadline, has_floor=True)
+                except PeerNotReached:
+                    if is_direct:
+                        raise
+                    through = True
+            return await self._errands.ask(node, wanted, deadline=deadline)
+
+        return await patiently(node, ask)
 
 
 def _is_wanted(head: FileHead, wanted: GetFile, *, may_grow: bool) -> bool:

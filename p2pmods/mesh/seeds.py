@@ -49,7 +49,6 @@ class Seed:
         self.have = 0
         self.maker = maker
         self.followers: dict[str, bytes] = {}  # with their signed records
-        self.joins = 0  # of followers, ever
         self.last_used = trio.current_time()
         self.is_needed = True  # the object is on its way here
         self._read_at = read_at
@@ -102,7 +101,6 @@ class Seed:
 
     def follow(self, node: str, record: bytes) -> None:
         self.followers[node] = record
-        self.joins += 1
         self.changed()
         self._on_follower(node)
 
@@ -157,13 +155,6 @@ class Seeds:
 
     def __init__(self) -> None:
         self._seeds: OrderedDict[ObjectName, Seed] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._seeds)
-
-    def all(self) -> list[Seed]:
-        """At this moment."""
-        return list(self._seeds.values())
 
     def find(self, name: ObjectName) -> Seed | None:
         seed = self._seeds.get(name)

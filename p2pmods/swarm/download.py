@@ -155,12 +155,10 @@ class Download:
 
     def _one_more(self, now: float) -> Request | None:
         wanted = self.wanted
-        asked = [neighbour.asked for neighbour in self._neighbours.values()]
-        if not wanted or sum(bits.bit_count() for bits in asked) >= PIECES_UNDER_WAY:
+        under_way = sum(neighbour.asked.bit_count() for neighbour in self._neighbours.values())
+        if not wanted or under_way >= PIECES_UNDER_WAY:
             return None
-        free = wanted
-        for bits in asked:
-            free &= ~bits
+        free = self._free()
         late = self._late(wanted, now) if not free or self._any_late(now) else 0
         for node, neighbour in self._by_load(now):
             candidates = neighbour.has & free or neighbour.has & late & ~neighbour.asked
@@ -199,12 +197,14 @@ class Download:
 
     def _is_end(self) -> bool:
         """Whether everything that is left is being asked for already."""
-        if not self.is_list_complete:
-            return False
-        asked = 0
+        return self.is_list_complete and not self._free()
+
+    def _free(self) -> int:
+        """Wanted pieces that nobody is asked for."""
+        free = self.wanted
         for neighbour in self._neighbours.values():
-            asked |= neighbour.asked
-        return not self.wanted & ~asked
+            free &= ~neighbour.asked
+        return free
 
     def _late(self, wanted: int, now: float) -> int:
         """Wanted pieces that somebody is late with, and that not too many are asked for."""

@@ -40,8 +40,9 @@ class PieceList:
         return self.length is not None
 
     def append(self, digest: bytes) -> None:
-        """By its maker: the SHA-256 of the next piece."""
-        self._add(digest)
+        """The SHA-256 of the next piece; for others than its maker see `extend`."""
+        self.hashes.append(digest)
+        self._chain.append(hashlib.sha256(self._chain[-1] + digest).digest())
 
     def finish(self, length: int) -> None:
         """By its maker: there are no more. A signature that said less does not count any more."""
@@ -90,7 +91,7 @@ class PieceList:
     def _take(self, part: ListGrew, fresh: list[bytes], end: int) -> None:
         before = len(self.hashes)
         for one in fresh:
-            self._add(one)
+            self.append(one)
         self.length = part.length
         try:
             check_signature(part.signer, _DOMAIN, self._statement(end), part.signature)
@@ -100,10 +101,6 @@ class PieceList:
             raise
         self.signer = part.signer
         self._note(end, part.signature)
-
-    def _add(self, digest: bytes) -> None:
-        self.hashes.append(digest)
-        self._chain.append(hashlib.sha256(self._chain[-1] + digest).digest())
 
     def _note(self, end: int, signature: bytes) -> None:
         for old in [at for at in self._signatures if at % STEP and at < end]:

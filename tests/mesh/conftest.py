@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2pmods.directory import patience
-from p2pmods.mesh import gathering, peers, receiving
+from p2pmods.mesh import busy, gathering, peers, receiving
 from tests.mesh.scene import Scene, open_scene
 from tests.world import Room, World, open_room
 
@@ -34,7 +34,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SILENCE", "CONFIRMED", "STILL", "LIMITED_STILL", "SETTLED"):
         monkeypatch.setattr(patience, name, getattr(patience, name) / 10)
     monkeypatch.setattr(peers, "HOME_DEADLINE", 0.5)
-    monkeypatch.setattr(receiving, "BUSY_PAUSE", 0.01)
-    monkeypatch.setattr(gathering, "BUSY_PAUSE", 0.01)
+    monkeypatch.setattr(busy, "PAUSE", 0.01)
     monkeypatch.setattr(gathering, "FORSAKEN", 0.1)
     monkeypatch.setattr(receiving, "MAX_ZIP", 1 << 20)

@@ -19,6 +19,7 @@ from p2pmods.identity.key import node_id
 from p2pmods.mesh.errands import MAX_ERRANDS, MAX_OF_PEER, Errands, FetchFor
 from p2pmods.mesh.growing import Growing, GrowingFiles
 from p2pmods.mesh.partial import Partial
+from p2pmods.mesh.policy import SharingPolicy
 from p2pmods.mesh.receiving import Receiving
 from p2pmods.mesh.tallies import Tallies
 from p2pmods.swarm.messages import BUSY, NOT_HELD, ZIP, FileHead, GetFile
@@ -70,7 +71,7 @@ class Case:
 
     def __post_init__(self) -> None:
         self.growing = GrowingFiles()
-        policy: Any = SimpleNamespace(paused=False, may_ask=lambda path: not path.startswith(self.private))
+        policy = SharingPolicy("sum.example.org", lambda path: path.startswith(self.private), is_public=True)
         shelf: Any = SimpleNamespace(open_file=self._open)
         giving: Any = SimpleNamespace(file=self._give)
         links: Any = SimpleNamespace(

@@ -33,6 +33,7 @@ from p2pmods.mesh.introductions import (
     dialable,
 )
 from p2pmods.mesh.roles import MOST_TRIED
+from tests.mesh.fakes import FakeCall
 from tests.mesh.world import KEYS, Echo, ask, place_of, world
 
 if TYPE_CHECKING:
@@ -162,22 +163,6 @@ class FakeLinks:
             raise PeerError(node, "does not answer")
         answer = Introduced(outcome) if isinstance(outcome, int) else outcome
         return SimpleNamespace(message=answer, discard=trio.lowlevel.checkpoint)
-
-
-@dataclass
-class FakeCall:
-    peer: str
-    message: object
-    host: str
-    answer: Any = None
-
-    async def reply(self, message: object) -> None:
-        await trio.lowlevel.checkpoint()
-        self.answer = message
-
-    async def refuse(self, code: int, text: str) -> None:
-        await trio.lowlevel.checkpoint()
-        self.answer = code
 
 
 class Case:

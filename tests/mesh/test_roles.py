@@ -15,6 +15,7 @@ from p2pmods.errors import PeerError
 from p2pmods.identity.key import node_id, public_bytes
 from p2pmods.identity.records import DIRECTOR, Endpoint, NodeRecord, SignedRecord, sign_record
 from p2pmods.mesh.roles import FIRST_REFRESH, MOST_NAMED, REFRESH, DialBack, DialledBack, Directors, Roles, WhoDirects
+from tests.mesh.fakes import FakeCall
 from tests.mesh.world import KEYS
 
 if TYPE_CHECKING:
@@ -70,22 +71,6 @@ class FakeLinks:
         if answer is None:
             raise PeerError(node, "does not answer")
         return SimpleNamespace(message=answer, discard=trio.lowlevel.checkpoint)
-
-
-@dataclass
-class FakeCall:
-    peer: str
-    message: object
-    host: str
-    answer: object = None
-
-    async def reply(self, message: object) -> None:
-        await trio.lowlevel.checkpoint()
-        self.answer = message
-
-    async def refuse(self, code: int, text: str) -> None:
-        await trio.lowlevel.checkpoint()
-        self.answer = code
 
 
 class Case:
