@@ -213,7 +213,7 @@ class Fetcher:
             try:
                 if watched is None:
                     return await self._upstream.fetch_file(key, sink, accept)
-                return await self._upstream.fetch_file(key, watched, accept, on_limited=watched.limited)
+                return await self._upstream.fetch_file(key, watched, accept, listener=watched)
             except BaseException:
                 sink.discard()
                 raise

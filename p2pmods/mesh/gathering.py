@@ -13,8 +13,8 @@ import trio
 from p2pmods.errors import MalformedData, PeerError, PeerRefused, StoreError
 from p2pmods.identity.key import id_of_public
 from p2pmods.identity.records import open_record
-from p2pmods.mesh.busy import patiently
 from p2pmods.mesh.desk import seconds_until
+from p2pmods.mesh.following import follow
 from p2pmods.mesh.piecerequest import get_pieces
 from p2pmods.mesh.seeds import Seed
 from p2pmods.mesh.tallies import Tallies
@@ -26,17 +26,14 @@ from p2pmods.swarm.pieces import (
     MAX_PIECES,
     PIECE,
     Follow,
-    Followed,
     Have,
     ListGrew,
-    NewsReader,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from p2pmods.identity.records import SignedRecord
-    from p2pmods.mesh.answer import Answer
     from p2pmods.mesh.links import Links
     from p2pmods.mesh.partial import Partial
     from p2pmods.mesh.seeds import Seeds
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
     from p2pmods.wire.entropy import Entropy
 
 NEIGHBOURS: Final = 14  # followed for one object
-FOLLOW_TIME: Final = 900.0  # seconds
 FORSAKEN: Final = 1.0  # seconds for which others may still have news when the fetcher is gone
 
 log = structlog.get_logger()
@@ -199,21 +195,9 @@ class _Object:
 
     async def _follow(self, node: str) -> None:
         """Until it says no more. Raises PeerError, MalformedData, StoreError."""
-        answer = await self._ask_to_follow(node)
-        self._download.joined(node)
-        reader = NewsReader()
-        async for data in answer:
-            for news in reader.feed(data):
-                self._hear(node, news)
-
-    async def _ask_to_follow(self, node: str) -> Answer:
-        follow = Follow(self._name, len(self._list.hashes), self._node.standing.record.raw)
-        deadline = trio.current_time() + FOLLOW_TIME
-        answer = await patiently(node, lambda: self._node.links.request(node, follow, deadline=deadline))
-        if not isinstance(answer.message, Followed):
-            await answer.discard()
-            raise MalformedData("answer", "not to what was asked")
-        return answer
+        wanted = Follow(self._name, len(self._list.hashes), self._node.standing.record.raw)
+        joined = with_first(self._download.joined, node)
+        await follow(self._node.links, node, wanted, with_first(self._hear, node), on_begun=joined)
 
     def _hear(self, node: str, news: ListGrew | Have | Others) -> None:
         if isinstance(news, ListGrew):

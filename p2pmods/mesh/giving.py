@@ -18,6 +18,7 @@ from p2pmods.store import fs
 from p2pmods.swarm.messages import (
     BUSY,
     FETCHING,
+    IN_PIECES,
     NOT_HELD,
     READY,
     STOPPED,
@@ -181,6 +182,9 @@ class Giving:
         try:
             if growing is None:
                 raise GrowthStopped("not fetched here")
+            if wanted.in_pieces and await growing.is_large():
+                await call.refuse(IN_PIECES, "large: follow it")
+                return
             with growing.reader(wanted.offset) as reader:
                 await call.reply_stream(FileHead(None, None))
                 async for piece in reader:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 import trio
 
 from p2pmods.store import fs
+from p2pmods.swarm.pieces import LARGE
+from p2pmods.upstream.sink import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +42,7 @@ class Backing(Protocol):
         """A new descriptor of the file; None while there is none."""
 
 
-class Growing:
+class Growing(Listener):
     """A sink for one file that is received; readers follow it.
 
     It ends in one of two ways: `finish` when all bytes are there, `stop` when they will not be. `on_bytes(size)` is
@@ -61,6 +63,7 @@ class Growing:
         self.served = on_served
         self._more = trio.lowlevel.ParkingLot()
         self._stopped: str | None = None
+        self._expected: int | None = None
         self._beginning = 0  # counts how often the file began anew
         self._is_complete = False
 
@@ -89,9 +92,21 @@ class Growing:
         self._on_bytes(self._backing.size)
         self._more.unpark_all()
 
+    def expects(self, length: int | None) -> None:
+        self._expected = length
+        self._more.unpark_all()
+
     def limited(self) -> None:
-        """Its source wants a pause before it goes on."""
         self._on_limited(self._backing.size)
+
+    async def is_large(self) -> bool:
+        """Whether it is known to have more bytes than move whole, once it has begun. Raises GrowthStopped."""
+        await trio.lowlevel.checkpoint()
+        while self._expected is None and not self.size and not self._is_complete:
+            if self._stopped is not None:
+                raise GrowthStopped(self._stopped)
+            await self._more.park()
+        return hasattr(os, "pread") and (self._expected or 0) >= LARGE
 
     def restart(self) -> None:
         """Another upstream begins at the first byte: who has read some of the old ones cannot go on with these."""

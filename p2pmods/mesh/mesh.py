@@ -47,6 +47,7 @@ from p2pmods.mesh.receiving import Receiving
 from p2pmods.mesh.remembered import RememberedMembers
 from p2pmods.mesh.roles import Roles
 from p2pmods.mesh.seeding import Seeding
+from p2pmods.mesh.sowing import Sowing
 from p2pmods.mesh.srv import named_nodes
 from p2pmods.mesh.standing import Standing
 from p2pmods.mesh.wake import MachineWatch
@@ -154,8 +155,9 @@ class Mesh:
         self.growing = GrowingFiles()
         uploads = Uploads(upload_rate(settings.upload_limit, self._presence.kinds))
         self.giving = Giving(self.growing, outlook.shelf, policy, uploads, outlook.on_given)
-        self.seeding = Seeding(self.giving, key)
-        gathering = Gathering(self.links, self.seeding.seeds, self.standing, entropy, self.blame.strike)
+        self._sowing = Sowing(self.growing, outlook.shelf, key)
+        seeding = Seeding(self.links, self.giving, self._sowing, self.standing, self.blame.strike)
+        gathering = Gathering(self.links, self._sowing.seeds, self.standing, entropy, self.blame.strike)
         self._introductions = Introductions(
             self.links, directors=lambda: self._rendezvous.directors, record=lambda: self.standing.record.raw
         )
@@ -174,7 +176,7 @@ class Mesh:
         )
         self.versioning = Versioning(self.links, lambda: self._rendezvous.directors, outlook.shelf.versions)
         self.giving.serve(self.links)
-        self.seeding.serve(self.links)
+        seeding.serve()
         self.checksums = ChecksumPeers(self.links, self.peers, self._strikes, outlook.reply, policy.database)
         self._mdns = Mdns(self.node_id, swarm.discovery_tag) if settings.mdns else None
         hints = self._mdns.hints if self._mdns is not None else None
@@ -197,7 +199,7 @@ class Mesh:
             await services.start(self.links.run)
             await services.start(self.members.run)
             await services.start(self.offers.run)
-            await services.start(self.seeding.run)
+            await services.start(self._sowing.run)
             await services.start(self.errands.run)
             services.start_soon(self.roles.run)
             services.start_soon(self._manners.run)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from p2pmods.directory.messages import Holder
-from p2pmods.errors import PeerError, PeerNotReached
+from p2pmods.errors import PeerError, PeerNotReached, PeerRefused
 from p2pmods.gomod.zipdirectory import MAX_ZIP
 from p2pmods.identity.key import public_of_id
 from p2pmods.mesh.busy import patiently
-from p2pmods.swarm.messages import KINDS, MAX_SMALL_BODY, FileHead, GetFile
+from p2pmods.swarm.messages import IN_PIECES, KINDS, MAX_SMALL_BODY, FileHead, GetFile
 from p2pmods.swarm.pieces import LARGE, ObjectName
 
 if TYPE_CHECKING:
@@ -96,15 +96,29 @@ class Receiving:
         """
         is_apart = self._errands.is_needed(growing.fetcher)
         if is_apart or (growing.received < LARGE and not partial.has_pieces):
-            partial.restart()
-            wanted = GetFile(key.module.path, key.module.version, KINDS.index(key.kind), 0, token=growing.token)
-            giver = await self._take(growing.fetcher, wanted, partial, received, most=LARGE)
+            giver = await self._while_small(key, growing, partial, received)
             if giver is not None:
                 return [giver]
-            partial.cut_into_pieces()
         name = ObjectName(key.module.path, key.module.version, None, growing.token)
         signer = public_of_id(growing.fetcher)
         return await self._gathering.gather(name, [growing.fetcher], partial, received, signer=signer)
+
+    async def _while_small(
+        self, key: FileKey, growing: Growing, partial: Partial, received: Callable[[int], None]
+    ) -> str | None:
+        """Who gave it whole; None when it proved large."""
+        partial.restart()
+        path, version, kind = key.module.path, key.module.version, KINDS.index(key.kind)
+        wanted = GetFile(path, version, kind, 0, token=growing.token, in_pieces=True)
+        try:
+            giver = await self._take(growing.fetcher, wanted, partial, received, most=LARGE)
+        except PeerRefused as error:
+            if error.code == IN_PIECES and error.node_id == growing.fetcher:
+                return None
+            raise
+        if giver is None:
+            partial.cut_into_pieces()
+        return giver
 
     async def whole(self, key: FileKey, source: Holder | Growing, sink: Sink) -> str:
         """The file from its holder or fetcher itself, in order, and from nobody else. Its id. Raises PeerError."""

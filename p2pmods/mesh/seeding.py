@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -11,19 +9,17 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from p2pmods.errors import MalformedData, P2pmodsError, StoreError
-from p2pmods.identity.key import public_bytes
+from p2pmods.errors import MalformedData, P2pmodsError, PeerError, StoreError
 from p2pmods.identity.records import open_record
-from p2pmods.mesh.giving import open_again
+from p2pmods.mesh.following import follow
 from p2pmods.mesh.growing import GrowthStopped
-from p2pmods.mesh.seeds import Seed, Seeds, SeedStopped
+from p2pmods.mesh.seeds import Seed, SeedStopped
 from p2pmods.mesh.turns import Turns
-from p2pmods.swarm.bits import pack
+from p2pmods.swarm.bits import pack, unpack
 from p2pmods.swarm.messages import BUSY, NOT_HELD, SHA256_SIZE, STOPPED
-from p2pmods.swarm.piecelist import PieceList
 from p2pmods.swarm.pieces import (
     MAX_OTHERS,
-    PIECE,
+    MAX_PIECES,
     Follow,
     Followed,
     GetPieces,
@@ -34,14 +30,15 @@ from p2pmods.swarm.pieces import (
 )
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from collections.abc import Callable
 
     from p2pmods.gomod.module import FileKey
     from p2pmods.mesh.call import Call
-    from p2pmods.mesh.giving import Giving, OpenFile
-    from p2pmods.mesh.growing import Growing
+    from p2pmods.mesh.giving import Giving
     from p2pmods.mesh.links import Links
-    from p2pmods.swarm.pieces import ObjectName
+    from p2pmods.mesh.sowing import Sowing
+    from p2pmods.mesh.standing import Standing
+    from p2pmods.swarm.pieces import ListGrew, ObjectName
 
 MAX_FOLLOWERS: Final = 24  # of one object; one more is only told of the others
 TOGETHER: Final = 0.02  # seconds in which news comes together
@@ -64,29 +61,27 @@ class _Told:
 class Seeding:
     """Handlers of Follow and GetPieces, under the rules and into the accounts of `giving`."""
 
-    def __init__(self, giving: Giving, maker: Ed25519PrivateKey) -> None:
-        self.seeds = Seeds()
+    def __init__(
+        self,
+        links: Links,
+        giving: Giving,
+        sowing: Sowing,
+        standing: Standing,
+        strike: Callable[[str], None],
+    ) -> None:
+        """`strike` is told of whoever talks nonsense."""
+        self._links = links
         self._giving = giving
-        self._maker = maker
+        self._sowing = sowing
+        self._standing = standing
+        self._strike = strike
         self._turns = Turns()
         self._given: Counter[tuple[ObjectName, str]] = Counter()  # bytes, by whom that follows what
-        self._nursery: trio.Nursery
 
-    def serve(self, links: Links) -> None:
-        """Answer what comes over these links."""
-        links.on(Follow, self.follow)
-        links.on(GetPieces, self.pieces)
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled: keeps the lists of what is here up to date."""
-        try:
-            async with trio.open_nursery() as self._nursery:
-                task_status.started()
-                while True:
-                    await trio.sleep(SEND_TIME)
-                    self.seeds.sweep()
-        finally:
-            self.seeds.close()
+    def serve(self) -> None:
+        """Answer what comes over the links."""
+        self._links.on(Follow, self.follow)
+        self._links.on(GetPieces, self.pieces)
 
     async def follow(self, call: Call) -> None:
         """Answer a Follow."""
@@ -101,7 +96,7 @@ class Seeding:
         if not self._giving.policy.gives:
             await call.refuse(BUSY, "does not give at the moment")
             return
-        seed = await self._seed_of(asked.name, key)
+        seed = await self._sowing.seed_of(asked.name, key)
         if seed is None:
             await call.refuse(NOT_HELD, "not here")
             return
@@ -116,6 +111,21 @@ class Seeding:
             return
         seed.follow(call.peer, call.message.record)
         try:
+            async with trio.open_nursery() as nursery:
+                if seed.dealing is not None:
+                    nursery.start_soon(self._hear_of, seed, call.peer)
+                await self._tell_all(call, seed, told)
+                nursery.cancel_scope.cancel()
+        finally:
+            seed.unfollow(call.peer)
+            given = self._given.pop((seed.name, call.peer), 0)
+            if given:
+                self._giving.by_peer.add(call.peer, 0, files=1)
+                self._giving.on_given(call.peer, key, given)
+
+    async def _tell_all(self, call: Call, seed: Seed, told: _Told) -> None:
+        """Until the seed stops."""
+        try:
             await call.reply_stream(Followed())
             while True:
                 if not await self._tell_news(call, seed, told):
@@ -123,12 +133,6 @@ class Seeding:
                     await trio.sleep(TOGETHER)
         except SeedStopped as error:
             await call.refuse(STOPPED, str(error))
-        finally:
-            seed.unfollow(call.peer)
-            given = self._given.pop((seed.name, call.peer), 0)
-            if given:
-                self._giving.by_peer.add(call.peer, 0, files=1)
-                self._giving.on_given(call.peer, key, given)
 
     async def _tell_news(self, call: Call, seed: Seed, told: _Told) -> bool:
         """Whether there was any."""
@@ -154,8 +158,8 @@ class Seeding:
     async def pieces(self, call: Call) -> None:
         """Answer a GetPieces."""
         wanted: GetPieces = call.message
-        seed = self.seeds.find(wanted.name)
-        if seed is None or call.peer not in seed.followers or not seed.has(wanted.first, wanted.count):
+        seed = self._sowing.seeds.find(wanted.name)
+        if seed is None or not seed.has_shown(call.peer, wanted.first, wanted.count):
             await call.refuse(NOT_HELD, "not here")
             return
         if not self._giving.policy.gives or not self._turns.may_queue(call.peer):
@@ -176,90 +180,23 @@ class Seeding:
             data = seed.read(piece)
             await self._giving.uploads.take(len(data))
             await call.send(data)
+            seed.sent(call.peer, piece)
             self._giving.by_peer.add(call.peer, len(data))
             self._given[seed.name, call.peer] += len(data)
         await call.end()
 
-    # Where seeds come from
+    async def _hear_of(self, seed: Seed, node: str) -> None:
+        """What a follower has, for as long as it follows; one that does not say is dealt to all the same."""
 
-    async def _seed_of(self, name: ObjectName, key: FileKey) -> Seed | None:
-        seed = self.seeds.find(name)
-        if seed is not None:
-            return seed
-        if name.token is not None:
-            growing = await self._giving.growing.find(key, name.token)
-            found = self.seeds.find(name)
-            return found or (self._grow(name, growing) if growing is not None else None)
-        file = await open_again(self._giving.shelf, key, name.sha256)
-        if file is None:
-            return None
-        begun = self.seeds.find(name)
-        if begun is None:
-            return self._open(name, file)
-        file.close()
-        return begun
+        def hear(news: ListGrew | Have | Others) -> None:
+            if isinstance(news, Have):
+                seed.holds(node, unpack(news.pieces, MAX_PIECES))
 
-    def _new_list(self, name: ObjectName) -> PieceList:
-        return PieceList(name, public_bytes(self._maker))
-
-    def _grow(self, name: ObjectName, growing: Growing) -> Seed | None:
-        if not hasattr(os, "pread"):  # there reading would move the place where the next bytes are written
-            return None
-        seed = Seed(self._new_list(name), growing.reading(), maker=self._maker)
-        self.seeds.add(seed)
-        self._nursery.start_soon(self._list_growing, seed, growing)
-        return seed
-
-    async def _list_growing(self, seed: Seed, growing: Growing) -> None:
-        """Keep the list of a file that is being fetched as long as the file."""
-        rest = b""
-        size = 0
+        wanted = Follow(seed.name, len(seed.pieces.hashes), self._standing.record.raw)
         try:
-            with growing.reader(0) as reader:
-                async for data in reader:
-                    size += len(data)
-                    rest += data
-                    while len(rest) >= PIECE:
-                        seed.pieces.append(hashlib.sha256(rest[:PIECE]).digest())
-                        rest = rest[PIECE:]
-                    seed.grew(at_once=False)
-            seed.hold(growing.open())  # before the file is moved to its place
-        except (GrowthStopped, StoreError) as error:
-            seed.stop(str(error))
-            return
-        if rest:
-            seed.pieces.append(hashlib.sha256(rest).digest())
-        seed.pieces.finish(size)
-        seed.is_needed = False
-        seed.grew(at_once=True)
-
-    def _open(self, name: ObjectName, file: OpenFile) -> Seed:
-        seed = Seed(
-            self._new_list(name),
-            lambda at, length: file.read(at, min(length, file.size - at)),
-            maker=self._maker,
-        )
-        self.seeds.add(seed)
-        self._nursery.start_soon(self._list_held, seed, file)
-        return seed
-
-    async def _list_held(self, seed: Seed, file: OpenFile) -> None:
-        """The list of a whole file, and the file kept open as long as the seed lasts."""
-
-        def hash_on(offset: int) -> list[bytes]:
-            starts = range(offset, min(file.size, offset + AHEAD * PIECE), PIECE)
-            return [hashlib.sha256(file.read(at, min(PIECE, file.size - at))).digest() for at in starts]
-
-        with file:
-            try:
-                for offset in range(0, file.size, AHEAD * PIECE):
-                    for digest in await trio.to_thread.run_sync(hash_on, offset):
-                        seed.pieces.append(digest)
-                    seed.grew(at_once=True)
-                seed.pieces.finish(file.size)
-                seed.is_needed = False
-                seed.grew(at_once=True)
-                while True:
-                    await seed.wait()
-            except (SeedStopped, OSError) as error:
-                seed.stop(str(error))
+            await follow(self._links, node, wanted, hear)
+        except MalformedData as error:
+            log.info("a peer's news about pieces make no sense", peer=node, reason=str(error))
+            self._strike(node)
+        except PeerError as error:
+            log.debug("a peer does not say which pieces it has", peer=node, reason=str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from p2pmods.swarm.dealing import Dealing
     from p2pmods.swarm.piecelist import PieceList
     from p2pmods.swarm.pieces import ObjectName
 
 MAX_SEEDS: Final = 64
-HEAD_START: Final = 0.2  # seconds for which a piece that has just arrived is shown to one follower only
 LINGER: Final = 30.0  # seconds without anybody who follows, after which a seed may go
 
 
@@ -34,7 +34,8 @@ class Seed:
     """One object. `have` are the pieces that are here, and `pieces` their list, which `maker` signs if it is ours.
 
     `read_at(offset, length)` finds the bytes until `hold` is called, and raises OSError, StoreError or SeedStopped.
-    `on_follower` is told of each who begins to follow.
+    `on_follower` is told of each who begins to follow. `dealing` says who is shown what while the object arrives
+    from upstream; without it everybody is shown everything.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Seed:
         *,
         maker: Ed25519PrivateKey | None = None,
         on_follower: Callable[[str], None] = lambda _node: None,
+        dealing: Dealing | None = None,
     ) -> None:
         self.pieces = pieces
         self.have = 0
@@ -54,8 +56,7 @@ class Seed:
         self._read_at = read_at
         self._on_follower = on_follower
         self._descriptor: int | None = None
-        self._shown = 0  # pieces at the beginning that everybody may know of
-        self._fresh: deque[tuple[float, int]] = deque()  # until when how many at the beginning are not
+        self.dealing = dealing
         self._stopped: str | None = None
         self._news = trio.lowlevel.ParkingLot()
 
@@ -67,33 +68,32 @@ class Seed:
     def is_stopped(self) -> bool:
         return self._stopped is not None
 
-    def grew(self, *, at_once: bool) -> None:
-        """All pieces of the list are here; shown to everybody `at_once`, or each to one follower first.
-
-        One copy of what arrives is enough for the others to get it from each other.
-        """
+    def grew(self) -> None:
+        """All pieces of the list are here."""
         known = len(self.pieces.hashes)
-        if at_once:
-            self._fresh.clear()
-            self._shown = known
-        else:
-            self._fresh.append((trio.current_time() + HEAD_START, known))
         self.have = first_bits(known)
+        if self.dealing is not None:
+            self.dealing.grew(known, now=trio.current_time())
         self.changed()
 
     def shown_to(self, node: str) -> int:
         """The pieces that this follower may know of now."""
-        now = trio.current_time()
-        while self._fresh and self._fresh[0][0] <= now:
-            self._shown = self._fresh.popleft()[1]
-        if not self._fresh or node not in self.followers:
+        if self.dealing is None:
             return self.have
-        places = list(self.followers)
-        first = self._shown + (places.index(node) - self._shown) % len(places)
-        bits = first_bits(self._shown)
-        for piece in range(first, len(self.pieces.hashes), len(places)):
-            bits |= 1 << piece
-        return self.have & bits
+        self.dealing.advance(now=trio.current_time())
+        return self.have & self.dealing.shown_to(node)
+
+    def sent(self, node: str, piece: int) -> None:
+        """This one went to `node`."""
+        if self.dealing is not None:
+            self.dealing.sent(node, piece, now=trio.current_time())
+            self.changed()
+
+    def holds(self, node: str, pieces: int) -> None:
+        """A follower says that it has these."""
+        if self.dealing is not None:
+            self.dealing.holds(node, pieces, now=trio.current_time())
+            self.changed()
 
     def changed(self) -> None:
         """There is news for those who follow."""
@@ -101,12 +101,17 @@ class Seed:
 
     def follow(self, node: str, record: bytes) -> None:
         self.followers[node] = record
+        if self.dealing is not None:
+            self.dealing.joined(node, now=trio.current_time())
         self.changed()
         self._on_follower(node)
 
     def unfollow(self, node: str) -> None:
         self.followers.pop(node, None)
         self.last_used = trio.current_time()
+        if self.dealing is not None:
+            self.dealing.left(node, now=trio.current_time())
+            self.changed()
 
     def stop(self, reason: str) -> None:
         """Those who follow are told. Harmless when called again."""
@@ -117,7 +122,7 @@ class Seed:
     async def wait(self) -> None:
         """For the next news. Raises SeedStopped."""
         self.check()
-        ends = self._fresh[0][0] if self._fresh else math.inf
+        ends = self.dealing.next_timer() if self.dealing is not None else math.inf
         with trio.move_on_at(ends):
             await self._news.park()
         self.check()
@@ -127,10 +132,10 @@ class Seed:
         if self._stopped is not None:
             raise SeedStopped(self._stopped)
 
-    def has(self, first: int, count: int) -> bool:
-        """Whether all of these pieces are here."""
+    def has_shown(self, node: str, first: int, count: int) -> bool:
+        """Whether this follower may know of all of these pieces."""
         wanted = span(first, count)
-        return self.have & wanted == wanted
+        return node in self.followers and self.shown_to(node) & wanted == wanted
 
     def read(self, piece: int) -> bytes:
         """One piece that is here. Raises OSError, StoreError, SeedStopped."""

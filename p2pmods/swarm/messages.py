@@ -37,6 +37,7 @@ KINDS: Final = (FileKind.INFO, FileKind.MOD, FileKind.ZIP)
 NOT_HELD: Final = 64
 BUSY: Final = 65
 STOPPED: Final = 66  # the file that grew will not be finished here
+IN_PIECES: Final = 67  # it is large: follow it, and ask for pieces
 
 # What a home says first to who asks for small files.
 READY: Final = 0
@@ -49,6 +50,7 @@ class GetFile:
     """Request: the bytes of one file from `offset` on. Answered by a FileHead and the bytes as its body.
 
     `sha256` names the object that is wanted, `token` one that grows under that lease; both None: whichever is held.
+    `in_pieces`: the asker would rather have a large file that grows in pieces.
     """
 
     path: str = attrs.field(validator=at_most(MAX_PATH))
@@ -57,6 +59,7 @@ class GetFile:
     offset: int = attrs.field(validator=between(0, MAX_ZIP))
     sha256: bytes | None = attrs.field(default=None, validator=size(SHA256_SIZE))
     token: bytes | None = attrs.field(default=None, validator=size(TOKEN_SIZE))
+    in_pieces: bool = False
 
     @property
     def key(self) -> FileKey:

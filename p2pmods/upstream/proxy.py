@@ -20,7 +20,7 @@ from p2pmods.upstream.hosts import Host, HostStatistics
 from p2pmods.upstream.limits import Limits, Want
 from p2pmods.upstream.netrc import netrc_path, read_netrc
 from p2pmods.upstream.origin import Origin, parse_origin, redirected
-from p2pmods.upstream.sink import BytesSink
+from p2pmods.upstream.sink import SILENT, BytesSink
 from p2pmods.upstream.sockets import BrokeOff, ConnectFailed, cause
 from p2pmods.upstream.transfer import Transfer
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from p2pmods.upstream.http1 import Connection
     from p2pmods.upstream.offline import OfflineState
-    from p2pmods.upstream.sink import Sink
+    from p2pmods.upstream.sink import Listener, Sink
 
 _TWICE: Final = 2  # attempts at what usually stays as it is: no connection
 
@@ -43,7 +43,7 @@ class _Request:
     transfer: Transfer
     host: Host
     deadline: float
-    on_limited: Callable[[], None]
+    listener: Listener
     body: bool = False  # whether an answer's head has come in this attempt
 
 
@@ -89,21 +89,16 @@ class ProxyClient:
         except UpstreamFailed:
             return False
 
-    async def fetch(
-        self, base: str, path: str, want: Want, sink: Sink, on_limited: Callable[[], None] = lambda: None
-    ) -> None:
-        """The same into an empty `sink`. After an error what is in the sink is worth nothing.
-
-        `on_limited` is told when the upstream wants a pause (Retry-After), and gets it.
-        """
+    async def fetch(self, base: str, path: str, want: Want, sink: Sink, listener: Listener = SILENT) -> None:
+        """The same into an empty `sink`. After an error what is in the sink is worth nothing."""
         origin = parse_origin(base, path, self._netrc)
         host = self._host(origin.authority)
         async with host.zips if want is Want.ZIP else host.small:
             started = trio.current_time()
             if wait := self.offline.wait(origin.authority, now=started):
                 raise Unreachable(origin.name, f"out of reach, next try in {wait:.0f} s")
-            transfer = Transfer(origin.name, want, sink, self._limits)
-            request = _Request(origin, want, transfer, host, started + self._limits.total(want), on_limited)
+            transfer = Transfer(origin.name, want, sink, self._limits, listener)
+            request = _Request(origin, want, transfer, host, started + self._limits.total(want), listener)
             try:
                 await self._persist(request)
             except UpstreamFailed as error:
@@ -151,7 +146,7 @@ class ProxyClient:
                 if attempt >= min(limits.attempts, again.attempts) or late:
                     raise again.error from again
                 if again.delay:
-                    request.on_limited()
+                    request.listener.limited()
                 await trio.sleep(pause)
                 attempt += 1
                 request.host.retries += 1

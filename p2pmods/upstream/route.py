@@ -15,7 +15,7 @@ from p2pmods.trust.evidence import Source, SourceKind
 from p2pmods.upstream.failure import Tried, UpstreamFailed, UpstreamNotFound, UpstreamRefused, UpstreamUnavailable
 from p2pmods.upstream.files import fetch_from_directory
 from p2pmods.upstream.limits import Want
-from p2pmods.upstream.sink import BytesSink
+from p2pmods.upstream.sink import SILENT, BytesSink
 from p2pmods.upstream.sumdb_route import SumdbRoute
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from p2pmods.upstream.hosts import HostStatistics
     from p2pmods.upstream.offline import OfflineState
     from p2pmods.upstream.proxy import ProxyClient
-    from p2pmods.upstream.sink import Sink
+    from p2pmods.upstream.sink import Listener, Sink
     from p2pmods.upstream.vcs import VcsStatistics, VersionControl
 
 _WANTS: Final = {FileKind.INFO: Want.INFO, FileKind.MOD: Want.MOD, FileKind.ZIP: Want.ZIP}
@@ -79,20 +79,20 @@ class Upstream:
         accept: Callable[[Source], Awaitable[T]],
         *,
         anonymous: bool = False,
-        on_limited: Callable[[], None] = lambda: None,
+        listener: Listener = SILENT,
     ) -> T:
         """One immutable file into an empty sink, and what `accept` makes of it there. Raises UpstreamFailed.
 
         A SourceError of `accept` (wrong bytes, say) is a failure of the step that delivered, like any other.
         `anonymous`: for somebody else, so only of proxies that anybody may ask, without the user's credentials.
-        `on_limited` is told when a proxy wants a pause before it goes on.
+        `listener` hears how it comes along from a proxy.
         """
 
         async def from_proxy(step: ProxyStep) -> T:
             if anonymous and not self._client.is_anonymous(step.url):
                 raise UpstreamRefused(step.redacted, "is asked for this user alone")
             sink.restart()
-            await self._fetch(step, key.url_path, _WANTS[key.kind], sink, on_limited)
+            await self._fetch(step, key.url_path, _WANTS[key.kind], sink, listener)
             return await _accepted(accept, self._source(step))
 
         async def from_vcs(vcs: VersionControl) -> T:
@@ -199,14 +199,12 @@ class Upstream:
         await self._fetch(step, path, want, sink)
         return sink.getvalue()
 
-    async def _fetch(
-        self, step: ProxyStep, path: str, want: Want, sink: Sink, on_limited: Callable[[], None] = lambda: None
-    ) -> None:
+    async def _fetch(self, step: ProxyStep, path: str, want: Want, sink: Sink, listener: Listener = SILENT) -> None:
         assert step.url is not None
         if step.url.startswith("file:"):
             await fetch_from_directory(step.redacted, path, want, sink)
         else:
-            await self._client.fetch(step.url, path, want, sink, on_limited)
+            await self._client.fetch(step.url, path, want, sink, listener)
 
 
 async def _accepted(accept: Callable[[Source], Awaitable[T]], source: Source) -> T:

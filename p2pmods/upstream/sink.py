@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Sink(Protocol):
@@ -15,6 +15,19 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> None: ...
 
     def restart(self) -> None: ...
+
+
+class Listener:
+    """Hears how a file comes along; this one does not care."""
+
+    def expects(self, length: int | None) -> None:
+        """An answer begins; the whole file has so many bytes, if that is known."""
+
+    def limited(self) -> None:
+        """The upstream wants a pause (Retry-After), and gets it."""
+
+
+SILENT: Final = Listener()
 
 
 class BytesSink:

@@ -10,9 +10,10 @@ from p2pmods.gomod.info import parse_info
 from p2pmods.upstream.answer import Head, TryAgain, check_start
 from p2pmods.upstream.failure import UpstreamUnavailable
 from p2pmods.upstream.limits import Limits, RateFloor, Want
+from p2pmods.upstream.sink import SILENT
 
 if TYPE_CHECKING:
-    from p2pmods.upstream.sink import Sink
+    from p2pmods.upstream.sink import Listener, Sink
 
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
 _START: Final = 64  # bytes looked at to see what a body is
@@ -25,11 +26,12 @@ class Transfer:
     an UpstreamFailed.
     """
 
-    def __init__(self, source: str, want: Want, sink: Sink, limits: Limits) -> None:
+    def __init__(self, source: str, want: Want, sink: Sink, limits: Limits, listener: Listener = SILENT) -> None:
         self.source = source
         self._want = want
         self._sink = sink
         self._limits = limits
+        self._listener = listener
         self._start = bytearray()
         self._total: int | None = None
         self._validator: str | None = None
@@ -57,6 +59,7 @@ class Transfer:
             self._validator = _validator(head)
         if (self._total or 0) > self._want.cap:
             raise self._too_large(f"{self._total} bytes")
+        self._listener.expects(self._total)
 
     def _resume(self, head: Head) -> None:
         found = _CONTENT_RANGE.fullmatch(head.headers.get("content-range", ""))

@@ -13,6 +13,7 @@ from p2pmods.fetch.receiving import IN_MEMORY, Receiver
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.mesh.growing import WINDOW, Growing, GrowingFiles, GrowthStopped, Uploads
 from p2pmods.store.temp import TempFile
+from p2pmods.swarm.pieces import LARGE
 from tests.world import WIDGET
 
 if TYPE_CHECKING:
@@ -233,3 +234,35 @@ async def test_without_a_cap_nobody_waits(autojump_clock: MockClock) -> None:
     start = trio.current_time()
     await Uploads(None).take(1 << 40)
     assert trio.current_time() == start
+
+
+@pytest.mark.parametrize(("length", "is_large"), [(LARGE, True), (LARGE - 1, False), (None, False)])
+async def test_whether_it_is_large_is_known_from_the_head_of_the_answer(
+    receiver: Receiver, length: int | None, is_large: bool
+) -> None:
+    growing = growing_of(receiver)
+    growing.expects(length)
+    growing.write(b"PK")
+    assert await growing.is_large() == is_large
+
+
+async def test_whether_it_is_large_is_waited_for(receiver: Receiver) -> None:
+    growing = growing_of(receiver)
+    known: list[bool] = []
+
+    async def ask() -> None:
+        known.append(await growing.is_large())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        assert known == []
+        growing.expects(LARGE)
+    assert known == [True]
+
+
+async def test_one_that_never_begins_is_neither(receiver: Receiver) -> None:
+    growing = growing_of(receiver)
+    growing.stop("the fetch failed")
+    with pytest.raises(GrowthStopped):
+        await growing.is_large()

@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from p2pmods.directory.messages import Claim, Providers
-from p2pmods.swarm.messages import BUSY, NOT_HELD, READY, STOPPED, FileHead, GetFile, SmallHead
+from p2pmods.swarm.messages import BUSY, IN_PIECES, NOT_HELD, READY, STOPPED, FileHead, GetFile, SmallHead
+from p2pmods.swarm.pieces import Follow
 from p2pmods.testing.modzips import Crafted, Ending, craft_zip, deflate, make_module_zip
 from tests.mesh.hostile import digest, open_eve, refusing, replying, sending, silent, versions_at
 
@@ -107,6 +108,15 @@ async def test_a_bad_zip_of_a_holder(scene: Scene, make: Callable[[ModuleVersion
     assert scene.eve.count(GetFile) == 1  # the strike
 
 
+async def test_a_fetcher_who_speaks_of_pieces_and_has_none(scene: Scene) -> None:
+    module = scene.next_version()
+    scene.eve.says_that_she_fetches()
+    scene.eve.answers[GetFile] = refusing(IN_PIECES)
+    scene.eve.answers[Follow] = refusing(NOT_HELD)
+    await scene.check_served_from_upstream(module)
+    assert scene.eve.count(Follow) >= 1
+
+
 @pytest.mark.parametrize("make", BAD_ZIPS, ids=lambda make: make.__name__)
 async def test_a_bad_zip_of_a_fetcher(scene: Scene, make: Callable[[ModuleVersion], bytes]) -> None:
     module, other = scene.next_version(), scene.next_version()
@@ -140,6 +150,7 @@ def handlers(data: bytes) -> dict[str, Handler]:
         "not held": refusing(NOT_HELD),
         "an unknown refusal": refusing(4000),
         "always busy": refusing(BUSY),
+        "in pieces, and has none": refusing(IN_PIECES),
     }
 
 

@@ -53,7 +53,7 @@ async def test_those_who_wait_give_to_each_other_what_they_have(world: World, ro
     for node in nodes:
         assert (await node.file(WIDGET, "zip")).content == world.zips[WIDGET]
         assert node is fetcher or given(node) > 0
-    assert size < given(fetcher) < 4 * size
+    assert 0.9 * size < given(fetcher) < 1.5 * size
 
 
 async def test_what_came_of_a_fetcher_that_stopped_is_kept_for_the_next_one(world: World, room: Room) -> None:

@@ -13,10 +13,12 @@ from p2pmods.directory.messages import Holder
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.identity.key import node_id
 from p2pmods.mesh.giving import Giving, OpenFile
-from p2pmods.mesh.growing import WINDOW, GrowingFiles
+from p2pmods.mesh.growing import WINDOW, Growing, GrowingFiles, Uploads
 from p2pmods.mesh.policy import SharingPolicy
 from p2pmods.mesh.receiving import choose
-from p2pmods.swarm.messages import ZIP, FileHead, GetFile
+from p2pmods.swarm.messages import IN_PIECES, ZIP, FileHead, GetFile
+from p2pmods.swarm.pieces import LARGE
+from p2pmods.upstream.sink import BytesSink
 from tests.mesh.world import KEYS
 from tests.world import WIDGET
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 ANN, BOB, EVE = (node_id(key) for key in KEYS[:3])
 ONE, OTHER = bytes(32), b"\1" * 32
+TOKEN = bytes(16)
 KEY = FileKey(WIDGET, FileKind.ZIP)
 
 
@@ -69,6 +72,11 @@ class Call:
         await trio.lowlevel.checkpoint()
         self.order.append("end")
 
+    async def refuse(self, code: int, text: str) -> None:
+        await trio.lowlevel.checkpoint()
+        assert text
+        self.order.append(code)
+
 
 async def test_every_piece_waits_for_the_cap_on_what_is_given() -> None:
     order: list[object] = []
@@ -102,3 +110,39 @@ async def test_every_piece_waits_for_the_cap_on_what_is_given() -> None:
     assert b"".join(call.sent) == body[4:]
     assert given == [(BOB, KEY, len(body) - 4)]
     assert (giving.statistics().files, giving.statistics().bytes) == (1, len(body) - 4)
+
+
+class Nothing(BytesSink):
+    """A file that has not been begun."""
+
+    def open(self) -> None:
+        return None
+
+    def read_memory(self, offset: int, length: int) -> bytes:
+        return self.getvalue()[offset : offset + length]
+
+    read = read_memory
+
+
+@pytest.mark.parametrize(("in_pieces", "answer"), [(True, IN_PIECES), (False, FileHead(None, None))])
+async def test_a_large_file_that_grows_is_given_whole_only_to_who_cannot_take_pieces(
+    in_pieces: bool, answer: object
+) -> None:
+    order: list[object] = []
+    giving = Giving(
+        GrowingFiles(),
+        None,  # type: ignore[arg-type]
+        SharingPolicy("sum.example.org", lambda _path: False, is_public=True),
+        Uploads(None),
+        lambda *_one: None,
+    )
+    growing = Growing(Nothing(), lambda _size: None, lambda _at: None, lambda _peer: None)
+    growing.expects(LARGE)
+    with giving.growing.share(KEY, TOKEN, growing):
+        growing.write(b"PK")
+        growing.finish()
+        call: Any = Call(GetFile(WIDGET.path, WIDGET.version, ZIP, 0, token=TOKEN, in_pieces=in_pieces), order)
+        await giving.file(call)
+    first = order[0]
+    assert (first if isinstance(first, int) else first[0]) == answer  # type: ignore[index]
+    assert b"".join(call.sent) == (b"" if in_pieces else b"PK")

@@ -55,7 +55,7 @@ async def refused(eve: Eve, node: Client, message: object) -> int:
     return caught.value.code
 
 
-def get(module: ModuleVersion, kind: int = ZIP, offset: int = 0, **named: bytes) -> GetFile:
+def get(module: ModuleVersion, kind: int = ZIP, offset: int = 0, **named: Any) -> GetFile:
     return GetFile(module.path, module.version, kind, offset, **named)
 
 
@@ -221,12 +221,13 @@ async def test_a_case_that_is_another_path_finds_nothing(scene: Scene) -> None:
 
 
 OUT_OF_BOUNDS: list[list[object]] = [
-    [70, "a" * 60_000, "v1.0.0", 2, 0, None, None],
-    [70, "example.org/a", "v1.0.0", 3, 0, None, None],
-    [70, "example.org/a", "v1.0.0", 2, -1, None, None],
-    [70, "example.org/a", "v1.0.0", 2, 1 << 40, None, None],
-    [70, "example.org/a", "v1.0.0", 2, 0, b"short", None],
-    [70, "example.org/a", "v1.0.0", 2, 0, None, None, None],
+    [70, "a" * 60_000, "v1.0.0", 2, 0, None, None, False],
+    [70, "example.org/a", "v1.0.0", 3, 0, None, None, False],
+    [70, "example.org/a", "v1.0.0", 2, -1, None, None, False],
+    [70, "example.org/a", "v1.0.0", 2, 1 << 40, None, None, False],
+    [70, "example.org/a", "v1.0.0", 2, 0, b"short", None, False],
+    [70, "example.org/a", "v1.0.0", 2, 0, None, None, False, None],
+    [70, "example.org/a", "v1.0.0", 2, 0, None, None, 1],
     [72, "example.org/a", "v1.0.0", 2, False, 0, 0],
     [72, "example.org/a", "v1.0.0", 1, 0, 0, 0],
     [74, None, None],

@@ -14,7 +14,7 @@ from p2pmods.upstream.answer import check_start
 from p2pmods.upstream.failure import Unreachable
 from p2pmods.upstream.limits import Want
 from p2pmods.upstream.proxy import ProxyClient
-from p2pmods.upstream.sink import BytesSink
+from p2pmods.upstream.sink import BytesSink, Listener
 from tests.upstream.world import INFO, MOD, QUICK, ZIP, ZIP_KEY, upstream
 
 if TYPE_CHECKING:
@@ -81,12 +81,21 @@ async def test_who_waits_is_told_that_the_upstream_wants_a_pause(
     fake: FakeUpstream, client: ProxyClient, wish: str, told: int
 ) -> None:
     fake.fault(".zip", faults.status(429, retry_after=wish), times=1)
-    pauses: list[int] = []
+    heard: list[int | None] = []
+
+    class Heard(Listener):
+        def limited(self) -> None:
+            heard.append(sink.size)
+
+        def expects(self, length: int | None) -> None:
+            heard.append(length)
+
+    sink = BytesSink()
     patient = ProxyClient(client.offline, limits=replace(QUICK, retry_after=2.0), environ={}, netrc={})
-    await patient.fetch(fake.url, ZIP_KEY.url_path, Want.ZIP, sink := BytesSink(), lambda: pauses.append(sink.size))
+    await patient.fetch(fake.url, ZIP_KEY.url_path, Want.ZIP, sink, Heard())
     patient.close()
     assert sink.getvalue() == ZIP
-    assert pauses == [0] * told
+    assert heard == [0] * told + [len(ZIP)]
 
 
 async def test_a_failure_that_does_not_pass_is_given_up_soon(fake: FakeUpstream, client: ProxyClient) -> None:

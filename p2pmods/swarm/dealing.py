@@ -1,0 +1,172 @@
+"""Who is told first of the pieces that arrive at a fetcher: each goes to one follower, and the others get it there.
+
+A machine without I/O for one object. While its own link is what limits the room, a fetcher that sends no piece twice
+is as fast as can be. So a piece is dealt to one follower, and shown to the others only once a second one holds it
+and nothing waits here; one that its receiver keeps to itself is dealt again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+HAND: Final = 8  # pieces dealt to a follower that have not gone to it
+LATE: Final = 4.0  # seconds without taking one of them, after which they are dealt to others too
+BUSY: Final = 1.0  # seconds that a piece waits when this node has more to give than it can
+SPREAD: Final = 3.0  # seconds in which whoever got a piece passes it on
+_ROUNDS: Final = 2  # pieces to every follower, in which each that asks has its turn
+
+
+@dataclass(slots=True)
+class _Follower:
+    has: int = 0
+    shown: int = 0
+    hand: dict[int, float] = field(default_factory=dict)  # when each was dealt
+    last: float = -math.inf  # when it was dealt one into an empty hand, or took one
+    gone_before: int = 0  # how many had gone to anybody then
+    is_late: bool = False  # what is in its hand was dealt again
+
+
+class Dealing:
+    """Of a list that grows. Followers are known by their node ids."""
+
+    def __init__(self) -> None:
+        self._followers: dict[str, _Follower] = {}
+        self._pool: deque[int] = deque()  # to be dealt
+        self._fresh: dict[
+            int, float
+        ] = {}  # pieces that are with somebody, and since when, until they should be with more
+        self._ripe = 0  # that several hold
+        self._open = 0  # that everybody may know of
+        self._known = 0
+        self._gone = 0  # how many went to somebody
+        self._last_gone = -math.inf
+
+    def grew(self, known: int, *, now: float) -> None:
+        """The first `known` pieces are here."""
+        self._pool.extend(range(self._known, known))
+        self._known = known
+        self.advance(now=now)
+
+    def joined(self, node: str, *, now: float) -> None:
+        """One more wants them."""
+        self._followers.setdefault(node, _Follower())
+        self.advance(now=now)
+
+    def left(self, node: str, *, now: float) -> None:
+        """What is with nobody now is dealt again."""
+        follower = self._followers.pop(node, None)
+        if follower is None:
+            return
+        lost = [piece for piece in self._fresh if not self._holders(piece)]
+        for piece in lost:
+            del self._fresh[piece]
+        self._pool.extendleft(reversed([*lost, *([] if follower.is_late else follower.hand)]))
+        self.advance(now=now)
+
+    def holds(self, node: str, pieces: int, *, now: float) -> None:
+        """It says that it has these, from wherever."""
+        follower = self._followers.get(node)
+        if follower is None:
+            return
+        follower.has |= pieces
+        for piece in [piece for piece in follower.hand if pieces >> piece & 1]:
+            del follower.hand[piece]
+            self._fresh.setdefault(piece, now)
+        self.advance(now=now)
+
+    def sent(self, node: str, piece: int, *, now: float) -> None:
+        """One went to this follower."""
+        self._gone += 1
+        self._last_gone = now
+        follower = self._followers.get(node)
+        if follower is not None:
+            follower.last, follower.gone_before = now, self._gone
+            if follower.is_late:
+                follower.is_late = False
+                follower.hand = {piece: now} if piece in follower.hand else {}
+            self.holds(node, 1 << piece, now=now)
+
+    def shown_to(self, node: str) -> int:
+        """What this follower may know of."""
+        follower = self._followers.get(node)
+        return self._open | (follower.shown if follower is not None else 0)
+
+    def next_timer(self) -> float:
+        """When to call `advance` though nothing has happened; math.inf for never."""
+        moments = [
+            max(one.last + LATE, self._last_gone + BUSY)
+            for one in self._followers.values()
+            if one.hand and not one.is_late
+        ]
+        if self._fresh:
+            moments.append(next(iter(self._fresh.values())) + SPREAD)
+        return min(moments, default=math.inf)
+
+    def advance(self, *, now: float) -> None:
+        """Deal what there is to deal, and open what may be opened."""
+        for follower in self._followers.values():
+            if self._became_late(follower, now):
+                follower.is_late = True
+                self._pool.extendleft(reversed(follower.hand))
+        self._see_who_passes_on(now)
+        if self._ripe and not self._is_busy(now):
+            self._open |= self._ripe
+            self._ripe = 0
+        self._deal(now)
+
+    def _became_late(self, follower: _Follower, now: float) -> bool:
+        """Whether it takes nothing, though it could: others had their turns, or nobody else wants one."""
+        if not follower.hand or follower.is_late or now < follower.last + LATE:
+            return False
+        gone = self._gone - follower.gone_before
+        return gone >= _ROUNDS * len(self._followers) or now >= self._last_gone + BUSY
+
+    def _see_who_passes_on(self, now: float) -> None:
+        while self._fresh:
+            piece, since = next(iter(self._fresh.items()))
+            if now < since + SPREAD:
+                return
+            del self._fresh[piece]
+            if self._holders(piece) > 1:
+                self._ripe |= 1 << piece
+            else:
+                self._pool.append(piece)
+
+    def _is_busy(self, now: float) -> bool:
+        """Whether something that was dealt still waits to go."""
+        return any(
+            now >= dealt + BUSY for one in self._followers.values() if not one.is_late for dealt in one.hand.values()
+        )
+
+    def _deal(self, now: float) -> None:
+        kept: list[int] = []
+        while self._pool and any(len(one.hand) < HAND for one in self._followers.values()):
+            piece = self._pool.popleft()
+            if piece in self._fresh:
+                continue
+            if self._holders(piece) > 1:
+                self._fresh[piece] = now
+            elif not self._give(piece, now):
+                kept.append(piece)
+        self._pool.extendleft(reversed(kept))
+
+    def _give(self, piece: int, now: float) -> bool:
+        """Deal it to whoever has least; False when it has to wait for a hand that is free."""
+        without = [one for one in self._followers.values() if not (one.has | one.shown) >> piece & 1]
+        if not without:
+            self._open |= 1 << piece
+            return True
+        follower = min(without, key=lambda one: len(one.hand))
+        if len(follower.hand) >= HAND:
+            return False
+        if not follower.hand:
+            follower.last, follower.gone_before = now, self._gone
+        follower.shown |= 1 << piece
+        follower.hand[piece] = now
+        return True
+
+    def _holders(self, piece: int) -> int:
+        return sum(one.has >> piece & 1 for one in self._followers.values())
