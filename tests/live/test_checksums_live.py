@@ -58,6 +58,12 @@ class Proxy:
         return response.content
 
 
+def proxy_client() -> httpx.AsyncClient:
+    """As patient with the network as the product is: a name that is not resolved for a moment is asked for again."""
+    connecting = httpx.AsyncHTTPTransport(retries=4, limits=httpx.Limits(max_connections=16))
+    return httpx.AsyncClient(timeout=60, transport=connecting)
+
+
 @pytest.fixture
 def proxy_url() -> str:
     settings = json.loads(subprocess.run(["go", "env", "-json", "GOPROXY"], capture_output=True, check=True).stdout)
@@ -68,7 +74,7 @@ def proxy_url() -> str:
 
 
 async def test_real_records_are_proven_and_then_served_offline(tmp_path: Path, proxy_url: str) -> None:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with proxy_client() as client:
         source = Proxy(client, proxy_url)
         async with open_node(tmp_path, source, key=KEY) as node:  # type: ignore[arg-type]
             for module in MODULES:
@@ -94,7 +100,7 @@ async def modules_of(client: httpx.AsyncClient, url: str) -> set[ModuleVersion]:
 
 
 async def test_the_proofs_of_a_cold_prometheus_build_take_seconds(tmp_path: Path, proxy_url: str) -> None:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with proxy_client() as client:
         modules = await modules_of(client, proxy_url)
         source = Proxy(client, proxy_url)
         async with open_node(tmp_path, source, key=KEY) as node:  # type: ignore[arg-type]
