@@ -18,6 +18,7 @@ from simulations.bench.downloads import cold_rows, cold_run, warm_rows
 from simulations.bench.graphs import KNOWN, built_in_upstream, fetch_graph
 from simulations.bench.hashing import hash_rows
 from simulations.bench.linking import link_rows
+from simulations.bench.neighbours import cold_mesh_row, small_mesh_rows, warm_mesh_row
 from simulations.bench.plan import FULL, QUICK
 from simulations.bench.serving import huge_rows, small_rows, zip_rows
 from simulations.bench.starting import start_rows
@@ -27,12 +28,12 @@ from simulations.bench.workshop import Workshop, open_workshop, users_proxy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulations.bench.graphs import Graph
+    from simulations.bench.graphs import BuiltIn, Graph
     from simulations.bench.workshop import Proxy
 
-PARTS: Final = ("cold", "warm", "small", "hash", "start", "link", "zip", "huge")
-GRAPH_PARTS: Final = frozenset(PARTS[:5])
-ZIP_PARTS: Final = frozenset(PARTS[6:])
+PARTS: Final = ("cold", "warm", "small", "hash", "start", "mesh", "link", "peer", "zip", "huge")
+GRAPH_PARTS: Final = frozenset(PARTS[:6])
+BUILT_IN_PARTS: Final = frozenset(PARTS[7:])
 
 
 def main(arguments: list[str]) -> int:
@@ -84,15 +85,15 @@ def _measure(workshop: Workshop, options: argparse.Namespace) -> list[Row]:
     if options.quick:
         with built_in_upstream(workshop) as built_in:
             rows = _graph_rows(workshop, built_in.graph, built_in.proxy, only) + _link_rows(workshop, only)
-            return rows + _zip_rows(workshop, built_in.proxy, only)
+            return rows + _built_in_rows(workshop, built_in, only)
     rows = []
     if only & GRAPH_PARTS:
         proxy = users_proxy(workshop.go, os.environ, options.upstream)
         rows = _graph_rows(workshop, fetch_graph(workshop, options.graph, proxy), proxy, only)
     rows += _link_rows(workshop, only)
-    if only & ZIP_PARTS:
+    if only & BUILT_IN_PARTS:
         with built_in_upstream(workshop) as built_in:  # only now: it takes memory
-            rows += _zip_rows(workshop, built_in.proxy, only)
+            rows += _built_in_rows(workshop, built_in, only)
     return rows
 
 
@@ -104,6 +105,7 @@ def _graph_rows(workshop: Workshop, graph: Graph, proxy: Proxy, only: frozenset[
         "small": lambda: small_rows(workshop, proxy),
         "hash": lambda: hash_rows(workshop),
         "start": lambda: start_rows(workshop, proxy),
+        "mesh": lambda: [cold_mesh_row(workshop, graph, proxy), warm_mesh_row(workshop, graph, proxy)],
     }
     if "cold" not in only and only & GRAPH_PARTS:
         _say("filling a store")
@@ -115,9 +117,14 @@ def _link_rows(workshop: Workshop, only: frozenset[str]) -> list[Row]:
     return _rows({"link": lambda: link_rows(workshop)}, only)
 
 
-def _zip_rows(workshop: Workshop, proxy: Proxy, only: frozenset[str]) -> list[Row]:
-    """What is measured on the large zips of the built-in upstream."""
-    return _rows({"zip": lambda: zip_rows(workshop, proxy), "huge": lambda: huge_rows(workshop, proxy)}, only)
+def _built_in_rows(workshop: Workshop, built_in: BuiltIn, only: frozenset[str]) -> list[Row]:
+    """What is measured on small modules that are near, and on large zips."""
+    parts = {
+        "peer": lambda: small_mesh_rows(workshop, built_in),
+        "zip": lambda: zip_rows(workshop, built_in.proxy),
+        "huge": lambda: huge_rows(workshop, built_in.proxy),
+    }
+    return _rows(parts, only)
 
 
 def _rows(parts: dict[str, Callable[[], list[Row]]], only: frozenset[str]) -> list[Row]:

@@ -61,7 +61,7 @@ class World:
 
     def publish_graph(self, directory: Path) -> None:
         """Small modules, and the main module that needs them all."""
-        modules = [ModuleVersion(f"example.org/bench/m{number:02}", f"v1.{number}.0") for number in range(MODULES)]
+        modules = small_modules()
         for number, module in enumerate(modules):
             self.publish(module, go_mod(module.path), _small_zip(module, number))
         needs = "".join(f"\t{module.path} {module.version}\n" for module in modules)
@@ -76,6 +76,11 @@ class World:
         mod = go_mod(module.path)
         files = [Crafted(name, content, raw=packed) for name in names]
         self.publish(module, mod, craft_zip([Crafted(f"{module}/go.mod".encode(), mod), *files]))
+
+
+def small_modules() -> list[ModuleVersion]:
+    """What it publishes besides the large ones."""
+    return [ModuleVersion(f"example.org/bench/m{number:02}", f"v1.{number}.0") for number in range(MODULES)]
 
 
 def go_mod(path: str) -> bytes:
