@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from p2pmods.goenv import find_go
 from simulations.bench.children import BenchFailed
-from simulations.lab import breakages, canary, sleeper
+from simulations.lab import breakages, canary, quiet, sleeper
 from simulations.lab.breakages import build_after_each
 from simulations.lab.canary import look_for_canaries
 from simulations.lab.disturbing import Disturber, format_verdicts
@@ -138,6 +138,15 @@ def _sleeper(options: argparse.Namespace, base: Path) -> int:
     return 1 if any(row.seconds > sleeper.ENOUGH for row in rows) else 0
 
 
+def _quiet(options: argparse.Namespace, base: Path) -> int:
+    options.project = "bigzip"
+    with _open(options, base) as (lab, project, environ):
+        found = quiet.rest(_machines(lab, base / "quiet", environ), project, base, environ)
+    print(_aligned(quiet.table(found)))
+    _write(options, asdict(found))
+    return 0
+
+
 _SCENARIOS: Final = {
     "room": _room,
     "neighbour": _neighbour,
@@ -145,6 +154,7 @@ _SCENARIOS: Final = {
     "breakages": _breakages,
     "canary": _canary,
     "sleeper": _sleeper,
+    "quiet": _quiet,
 }
 
 
