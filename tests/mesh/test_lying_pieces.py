@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,11 @@ import trio
 
 from p2pmods.directory.messages import Claim, Growing, Providers, Wait
 from p2pmods.errors import PeerRefused
+from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.mesh import seeding
-from p2pmods.swarm.bits import first_bits, unpack
+from p2pmods.mesh.growing import Growing as Arriving
+from p2pmods.swarm.bits import first_bits, pack, pieces_of, unpack
+from p2pmods.swarm.dealing import HAND
 from p2pmods.swarm.messages import BUSY, STOPPED, GetFile
 from p2pmods.swarm.pieces import (
     MAX_PIECES,
@@ -27,12 +31,14 @@ from p2pmods.swarm.pieces import (
     count_of,
     pack_news,
 )
+from p2pmods.upstream.sink import BytesSink
 from p2pmods.wire.codec import evolve
 from tests.mesh.hostile import TOKEN, digest, open_eve, refusing, replying, sending, silent, versions_at
 from tests.mesh.piecegiver import PieceGiver
 from tests.world import noise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from p2pmods.gomod.module import ModuleVersion
@@ -312,6 +318,101 @@ async def ask_until_refused(scene: Scene, question: GetPieces) -> None:
     """That she follows no more has to arrive first."""
     while True:
         await (await scene.eve.ask(scene.ann, question)).discard()
+
+
+class InMemory(BytesSink):
+    """What a zip is received into that has not been begun on disk."""
+
+    def open(self) -> None:
+        return None
+
+    def read_memory(self, offset: int, length: int) -> bytes:
+        return self.getvalue()[offset : offset + length]
+
+    read = read_memory
+
+
+@contextmanager
+def fetched_by_ann(scene: Scene) -> Iterator[tuple[ObjectName, Arriving]]:
+    """A zip that she says she is receiving, of which nothing is there yet."""
+    module = scene.versions()
+    growing = Arriving(InMemory(), lambda _size: None, lambda _at: None, lambda _peer: None)
+    with scene.mesh.growing.share(FileKey(module, FileKind.ZIP), TOKEN, growing):
+        yield ObjectName(module.path, module.version, None, TOKEN), growing
+
+
+@pytest.mark.parametrize("way", ["not a message", "another message"])
+async def test_a_follower_who_talks_nonsense_about_what_it_has_gets_a_strike(scene: Scene, way: str) -> None:
+    scene.eve.answers[Follow] = follow_ways(scene.eve, PieceGiver(b""))[way]
+    with fetched_by_ann(scene) as (name, _), trio.fail_after(5):
+        answer = await scene.eve.ask(scene.ann, Follow(name, 0, scene.eve.record))
+        while not struck(scene, scene.eve):  # noqa: ASYNC110 - a strike rings no bell
+            await trio.sleep(0.01)
+        await answer.discard()
+
+
+@pytest.mark.parametrize("way", ["refused", "no news", "an end in the middle", "more pieces than there can be"])
+async def test_a_follower_who_does_not_say_what_it_has_gets_everything(scene: Scene, way: str) -> None:
+    """One hand after the other, as it takes what it was dealt."""
+    scene.eve.answers[Follow] = follow_ways(scene.eve, PieceGiver(b""))[way]
+    with fetched_by_ann(scene) as (name, growing), trio.fail_after(10):
+        answer = await scene.eve.ask(scene.ann, Follow(name, 0, scene.eve.record))
+        growing.write(bytes(3 * HAND * PIECE))
+        growing.finish()
+        reader, have = NewsReader(), 0
+        while have != first_bits(3 * HAND):
+            for news in reader.feed(await anext(answer)):
+                for piece in pieces_of(unpack(news.pieces, MAX_PIECES)) if isinstance(news, Have) else ():
+                    got = await scene.eve.ask(scene.ann, GetPieces(name, piece, 1))
+                    assert b"".join([data async for data in got]) == bytes(PIECE)
+                    have |= 1 << piece
+        await answer.discard()
+
+
+async def test_a_follower_who_says_what_it_has_is_dealt_what_it_lacks(scene: Scene) -> None:
+    """It is told of more than a hand without taking anything."""
+    said = trio.Event()
+
+    async def say(call: Call) -> None:
+        await call.reply_stream(Followed())
+        await call.send(pack_news(Have(pack(first_bits(HAND), HAND))))
+        said.set()
+        await trio.sleep_forever()
+
+    scene.eve.answers[Follow] = say
+    with fetched_by_ann(scene) as (name, growing), trio.fail_after(10):
+        answer = await scene.eve.ask(scene.ann, Follow(name, 0, scene.eve.record))
+        await said.wait()
+        growing.write(bytes(2 * HAND * PIECE))
+        growing.finish()
+        await read_until_whole(answer)
+        await answer.discard()
+
+
+async def test_a_piece_that_was_dealt_to_another_is_not_given(scene: Scene, tmp_path: Path) -> None:
+    """Each of two followers is told of one of two pieces, and gets that one."""
+    with fetched_by_ann(scene) as (name, growing), trio.fail_after(10):
+        async with open_eve(tmp_path / "dan", scene.ann, 2) as dan:
+            answers = [await eve.ask(scene.ann, Follow(name, 0, eve.record)) for eve in (scene.eve, dan)]
+            growing.write(bytes(2 * PIECE))
+            told = [await first_pieces(answer) for answer in answers]
+            assert sorted(told) == [0b01, 0b10]
+            mine, others = (piece.bit_length() - 1 for piece in told)
+            with pytest.raises(PeerRefused):
+                await scene.eve.ask(scene.ann, GetPieces(name, others, 1))
+            got = await scene.eve.ask(scene.ann, GetPieces(name, mine, 1))
+            assert b"".join([data async for data in got]) == bytes(PIECE)
+            for answer in answers:
+                await answer.discard()
+
+
+async def first_pieces(answer: Answer) -> int:
+    """What the first Have of the news names."""
+    reader = NewsReader()
+    while True:
+        for news in reader.feed(await anext(answer)):
+            if isinstance(news, Have):
+                return unpack(news.pieces, MAX_PIECES)
 
 
 async def test_what_is_not_there_cannot_be_followed(scene: Scene) -> None:
