@@ -78,7 +78,7 @@ class Gathering:
         """The object into `partial`, which keeps its pieces for another try when this raises PeerError or StoreError.
 
         `signer` is the public key of whoever must have made the list, None when anybody may. `received(count)` is
-        told of right bytes only. The ids of the list's maker and of those who gave, the largest share last.
+        told of right bytes only. The ids of who answers for the list and of those who gave, the largest share last.
         """
         return await _Object(self, name, partial, received, signer).gather(sources)
 
@@ -108,6 +108,7 @@ class _Object:
         self._scopes: dict[int, trio.CancelScope] = {}  # of the requests under way
         self._changed = trio.lowlevel.ParkingLot()
         self._failure: Exception | None = None
+        self._bringer = ""  # of the list's beginning
         self._nursery: trio.Nursery
 
     async def gather(self, sources: Sequence[str]) -> list[str]:
@@ -125,11 +126,17 @@ class _Object:
         except BaseException:
             self._seed.stop("it is not gathered any more")
             raise
-        assert self._list.signer is not None
-        givers = self._download.givers() or [id_of_public(self._list.signer)]
+        culprit = self._who_answers_for_the_list()
+        givers = self._download.givers() or [culprit]
         for giver in givers[:1]:
             self._node.by_peer.add(giver, 0, files=1)
-        return [id_of_public(self._list.signer), *reversed(givers)]
+        return [culprit, *reversed(givers)]
+
+    def _who_answers_for_the_list(self) -> str:
+        """Its maker; if nobody here ever spoke to that one, whoever brought it: makers cost nothing to invent."""
+        assert self._list.signer is not None
+        maker = id_of_public(self._list.signer)
+        return maker if maker in self._left or maker in self._neighbours else self._bringer
 
     def _settle(self) -> None:
         """All pieces are here: others may have them, wherever the file goes."""
@@ -210,8 +217,9 @@ class _Object:
 
     def _extend(self, node: str, part: ListGrew) -> None:
         before = len(self._list.hashes)
-        if part.start > before or not self._list.extend(part):
+        if not self._list.extend(part):
             raise PeerError(node, "has another list of the pieces")
+        self._bringer = self._bringer or node
         known = len(self._list.hashes)
         kept = self._partial.find(self._list.hashes, before, known)
         self._download.known = known

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from p2pmods.directory.messages import Claim, Growing, Providers, Wait
 from p2pmods.errors import PeerRefused
@@ -97,6 +98,17 @@ async def test_a_list_of_the_wrong_bytes_costs_its_maker_a_strike(scene: Scene) 
     assert scene.eve.count(Follow) == asked
 
 
+async def test_a_list_of_the_wrong_bytes_that_nobody_made_costs_who_brought_it_a_strike(scene: Scene) -> None:
+    """A key of its own for each list costs Eve nothing."""
+    module = publish_large(scene)
+    good = holding(scene, module)
+    giver = PieceGiver(good[:100] + b"!" + good[101:])
+    scene.eve.answers[Follow] = giver.following(Ed25519PrivateKey.generate())
+    scene.eve.answers[GetPieces] = giver.get
+    await scene.check_served_from_upstream(module)
+    assert struck(scene, scene.eve)
+
+
 async def test_pieces_that_are_not_those_of_the_list_cost_their_giver_a_strike(scene: Scene) -> None:
     module = publish_large(scene)
     good = holding(scene, module)
@@ -163,7 +175,7 @@ def follow_ways(eve: Eve, giver: PieceGiver) -> dict[str, Handler]:
 
         return handler
 
-    part = ListGrew(0, bytes(64), None, bytes(32), bytes(64))
+    part = ListGrew(0, bytes(64), None, b"\2" * 32, b"\2" * 64)
     return {
         "refused": refusing(STOPPED),
         "another head": replying(Pieces()),
@@ -176,6 +188,16 @@ def follow_ways(eve: Eve, giver: PieceGiver) -> dict[str, Handler]:
         "more pieces than there can be": news(Have(b"\xff" * (MAX_PIECES // 8)), Have(b"\0" * 1000)),
         "records that are none": news(Others((b"x",))),
     }
+
+
+NONSENSE = {
+    "another head",
+    "not a message",
+    "another message",
+    "a list that nobody signed",
+    "a list with a gap",
+    "records that are none",
+}
 
 
 @pytest.mark.usefixtures("hasty")
@@ -191,6 +213,8 @@ async def test_one_who_cannot_be_followed(scene: Scene, way: str, role: str) -> 
     scene.eve.answers[Follow] = follow_ways(scene.eve, giver)[way]
     await scene.check_served_from_upstream(module)
     assert scene.eve.count(Follow) >= 1
+    if way in NONSENSE or role == "holder":  # a fetcher of whom nothing came is given up for other reasons
+        assert struck(scene, scene.eve) == (way in NONSENSE)
 
 
 def fetching_large(scene: Scene) -> None:

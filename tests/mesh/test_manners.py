@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,10 @@ from p2pmods.mesh.interfaces import presence
 from p2pmods.mesh.kinds import Kind
 from p2pmods.mesh.manners import WIFI_RATE, battery, upload_rate, why_not_give
 from p2pmods.swarm.messages import BUSY, ZIP, GetFile
+from p2pmods.swarm.pieces import LARGE, Follow, GetPieces, ObjectName
 from tests.mesh.people import interface
 from tests.mesh.test_what_is_given import hold, refused
+from tests.world import noise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +103,16 @@ async def test_a_reluctant_node_gives_and_offers_nothing_and_says_why(
     assert (await scene.ann.status())["mesh"]["reluctance"] is None
     assert can_upload(scene)
     assert (await scene.ann.get(FileKey(module, FileKind.ZIP))).status_code == 200
+
+
+async def test_a_reluctant_node_gives_no_pieces_either(scene: Scene) -> None:
+    """Neither to who begins to follow nor to who followed before."""
+    module = scene.world.publish(scene.versions(), text=noise(8 * LARGE))
+    await hold(scene, module)
+    name = ObjectName(module.path, module.version, hashlib.sha256(scene.world.zips[module]).digest(), None)
+    answer = await scene.eve.ask(scene.ann, Follow(name, 0, scene.eve.record))
+    await anext(answer)
+    scene.mesh.policy.reluctance = "the battery is at 20 %"
+    assert await refused(scene.eve, scene.ann, GetPieces(name, 0, 1)) == BUSY
+    await answer.discard()
+    assert await refused(scene.eve, scene.ann, Follow(name, 0, scene.eve.record)) == BUSY

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from p2pmods.errors import MalformedData
 from p2pmods.identity.key import public_bytes
 from p2pmods.swarm.piecelist import PieceList
-from p2pmods.swarm.pieces import PIECE, STEP, ListGrew, ObjectName
+from p2pmods.swarm.pieces import MAX_PIECES, PIECE, STEP, ListGrew, ObjectName
 from p2pmods.wire.codec import evolve
 
 MAKER, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
@@ -51,6 +51,22 @@ def test_a_list_travels_by_its_parts_and_is_passed_on() -> None:
     while not second.is_complete:
         assert second.extend(part_of(first, len(second.hashes), None))
     assert (second.hashes, second.length) == (source.hashes, source.length)
+
+
+def test_a_length_that_is_not_that_of_the_pieces_is_refused() -> None:
+    for length in (0, 2 * PIECE, 3 * PIECE + 1):
+        source = made(3)
+        source.finish(length)
+        with pytest.raises(MalformedData):
+            PieceList(GROWING, SIGNER).extend(part_of(source))
+
+
+def test_there_are_no_more_pieces_than_the_largest_zip_has() -> None:
+    source, pieces = made(MAX_PIECES + 1), PieceList(GROWING, SIGNER)
+    while len(pieces.hashes) + STEP <= MAX_PIECES:
+        assert pieces.extend(part_of(source, len(pieces.hashes)))
+    with pytest.raises(MalformedData):
+        pieces.extend(part_of(source, len(pieces.hashes)))
 
 
 def test_what_is_known_already_changes_nothing() -> None:
