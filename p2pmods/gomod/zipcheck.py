@@ -13,7 +13,7 @@ from p2pmods.errors import InvalidPath, InvalidVersion, ZipRefused, printable
 from p2pmods.gomod.h1 import hash1
 from p2pmods.gomod.inflate import EXACT, Inflater
 from p2pmods.gomod.module import ModuleVersion
-from p2pmods.gomod.zipcontent import PackedReader, read_entry
+from p2pmods.gomod.zipcontent import PackedReader, read_entries
 from p2pmods.gomod.zipdirectory import MAX_ZIP, parse_entries, read_directory
 from p2pmods.gomod.zipnames import NameChecker
 
@@ -52,7 +52,7 @@ def check_module_zip(
     _check_names(prefix, names)
     unpacked = _check_sizes(prefix, names, sizes)
     reader = PackedReader(pread, directory.offset, inflater)
-    digests = [read_entry(reader, name, header) for name, header in zip(names, headers, strict=True)]
+    digests = read_entries(reader, names, headers)
     if reader.at != directory.offset:
         raise ZipRefused("bytes between the last entry and the directory")
     reader.sha256.update(directory.data)

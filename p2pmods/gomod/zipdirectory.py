@@ -121,29 +121,28 @@ def _read_zip64(
 
 def parse_entries(directory: Directory) -> Entries:
     """The entries, each checked by itself; they fill the directory exactly."""
-    data = directory.data
-    entries = Entries([], [], [])
+    data, end = directory.data, len(directory.data)
+    unpack, length = _HEADER.unpack, _HEADER.size  # what a loop over all entries asks for often
+    names, headers, sizes = entries = Entries([], [], [])
     at = 0
     for _ in range(directory.entries):
-        header = data[at : at + _HEADER.size]
-        if len(header) != _HEADER.size:
+        header = data[at : at + length]
+        if len(header) != length:
             raise ZipRefused("the directory is shorter than its entries")
-        signature, needed, flags, method, size, name_length, extra_length, comment_length, disk = _HEADER.unpack(
-            header
-        )
-        name_at = at + _HEADER.size
+        signature, needed, flags, method, size, name_length, extra_length, comment_length, disk = unpack(header)
+        name_at = at + length
         extra_at = name_at + name_length
         at = extra_at + extra_length
-        if signature != _HEADER_SIGNATURE or at > len(data):
+        if signature != _HEADER_SIGNATURE or at > end:
             raise ZipRefused("a malformed directory header")
         if flags & ~_FLAGS_KNOWN or (method and method != DEFLATED) or needed > _NEEDED or disk or comment_length:
             _refuse_header(flags, method, needed, disk)
         if extra_length:
             check_extra(data[extra_at:at])
-        entries.names.append(data[name_at:extra_at])
-        entries.headers.append(header)
-        entries.sizes.append(size)
-    if at != len(data):
+        names.append(data[name_at:extra_at])
+        headers.append(header)
+        sizes.append(size)
+    if at != end:
         raise ZipRefused("the directory is longer than its entries")
     return entries
 

@@ -50,7 +50,7 @@ def _all_three(go: Child, path: Path) -> tuple[float, float, float]:
     go.write_line(str(path))
     gos_seconds, gos_h1 = go.read_line().split()
     if not gos_h1 == exact_h1 == h1:
-        raise BenchFailed(f"{path.name}: isal says {h1}, zlib {exact_h1}, Go {gos_h1}")
+        raise BenchFailed(f"{path.name}: the fast reader says {h1}, zlib {exact_h1}, Go {gos_h1}")
     return fast, exact, float(gos_seconds)
 
 

@@ -6,6 +6,8 @@ import random
 import sys
 import tracemalloc
 import zlib
+from dataclasses import replace
+from struct import pack
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,7 @@ from p2pmods.gomod import inflate, zipcontent, zipdirectory
 from p2pmods.gomod.inflate import EXACT, FAST, Inflater
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.gomod.zipcheck import ZipSummary, check_module_zip
-from p2pmods.testing.modzips import Crafted, craft_zip, make_module_zip
+from p2pmods.testing.modzips import Crafted, craft_zip, deflate, make_module_zip
 from tests.gomod.zipcorpus import MODULE, corpus
 from tests.gomod.zipcorpus.contents import contents
 
@@ -162,6 +164,29 @@ def test_memory_does_not_grow_with_the_zip() -> None:
     assert peak < 4 << 20
 
 
+@pytest.mark.parametrize("inflater", [EXACT, FAST], ids=["exact", "fast"])
+def test_memory_does_not_grow_with_a_file_that_deflate_made_small(inflater: Inflater) -> None:
+    data = make_module_zip(MODULE, {"zeros": bytes(64 << 20)})
+    assert len(data) < zipcontent.WINDOW
+    tracemalloc.start()
+    try:
+        check(data, inflater=inflater)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_a_descriptor_that_no_flag_announces_is_refused() -> None:
+    content = b"package m\n"
+    zeroed: dict[str, int | bytes] = {"crc": 0, "packed": 0, "size": 0}
+    descriptor = pack("<4s3I", b"PK\x07\x08", zlib.crc32(content), len(deflate(content)), len(content))
+    name = f"{MODULE}/a.go".encode()
+    entry = Crafted(name, content, streamed=False, local=zeroed, descriptor=descriptor)
+    with pytest.raises(ZipRefused, match="a local header with another CRC or size"):
+        check(craft_zip([entry]))
+
+
 def test_a_bomb_is_not_inflated_beyond_what_its_header_says() -> None:
     data = corpus()["bomb-behind-a-small-size"].data
     tracemalloc.start()
@@ -201,6 +226,45 @@ def test_sizes_are_refused_before_anything_is_read() -> None:
 
     with pytest.raises(ZipRefused, match="more than the"):
         check_module_zip(MODULE, (500 << 20) + 1, pread)
+
+
+FOOTER = pack("<II", zlib.crc32(b"package m\n"), 10)  # as gzip ends
+OTHER_FOOTER = pack("<II", zlib.crc32(b"package n\n"), 10)
+
+
+@pytest.mark.parametrize("inflater", [EXACT, FAST], ids=["exact", "fast"])
+@pytest.mark.parametrize("behind", [b"x", FOOTER[:1], FOOTER, FOOTER + b"x", b"x" + FOOTER, FOOTER[:4], FOOTER * 2])
+def test_nothing_may_follow_a_stream_not_even_the_footer_that_libdeflate_looks_for(
+    behind: bytes, inflater: Inflater
+) -> None:
+    entry = Crafted(f"{MODULE}/a.go".encode(), b"package m\n")
+    assert check(craft_zip([entry]), inflater=inflater).files == 1
+    with pytest.raises(ZipRefused, match="deflate data of another length"):
+        check(craft_zip([replace(entry, raw=deflate(entry.content) + behind)]), inflater=inflater)
+
+
+def test_a_footer_of_other_content_does_not_stand_for_the_crc() -> None:
+    entry = Crafted(f"{MODULE}/a.go".encode(), b"package m\n", raw=deflate(b"package n\n") + OTHER_FOOTER)
+    with pytest.raises(ZipRefused, match="deflate data of another length"):
+        check(craft_zip([entry]), inflater=FAST)
+
+
+def test_whole_streams_come_out_as_they_are_or_not_at_all() -> None:
+    packed = deflate(NOISE[:9000])
+    crc = zlib.crc32(NOISE[:9000])
+    if FAST is EXACT:
+        pytest.skip("no faster library here")
+    assert FAST.whole(packed, crc, 9000) == NOISE[:9000]
+    for data, stated, size in (
+        (packed, crc ^ 1, 9000),
+        (packed, crc, 8999),
+        (packed, crc, 9001),
+        (packed[:-1], crc, 9000),
+        (packed + b"x", crc, 9000),
+        (packed + pack("<II", crc, 9000), crc, 9001),
+        (deflate(b""), 0, 0),
+    ):
+        assert not FAST.whole(data, stated, size)
 
 
 def test_more_entries_or_a_longer_directory_than_we_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,8 +310,9 @@ def test_nonsense_is_refused(data: bytes) -> None:
             check(whole)
 
 
-def test_without_isal_zlib_does_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "isal", None)
+@pytest.mark.parametrize("missing", ["isal", "deflate"])
+def test_without_a_faster_library_zlib_does_all_of_it(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
     try:
         alone = importlib.reload(inflate)
         assert alone.FAST is alone.EXACT
