@@ -10,7 +10,7 @@ unknown, FAST for bytes that go itself would have been given.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Protocol
@@ -72,17 +72,23 @@ def _whole(data: Buffer, crc: int, size: int) -> Buffer:
 
 EXACT = Inflater(partial(zlib.decompressobj, -zlib.MAX_WBITS), zlib.error)
 FAST: Inflater
+whole: Callable[[Buffer, int, int], Buffer]
 crc32: Callable[[Buffer, int], int]
 
 try:
     import deflate
+except ImportError:  # no wheel for this platform
+    whole = _not_known
+else:
+    whole = _whole
+try:
     from isal import isal_zlib
-except ImportError:  # no wheels for this platform
-    FAST, crc32 = EXACT, zlib.crc32
+except ImportError:
+    FAST, crc32 = replace(EXACT, whole=whole), zlib.crc32
 else:
     FAST = Inflater(
         partial(isal_zlib.decompressobj, -zlib.MAX_WBITS),
         isal_zlib.error,  # type: ignore[arg-type, unused-ignore]
-        _whole,
+        whole,
     )
     crc32 = isal_zlib.crc32
