@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from p2pmods.cli.meshtext import living
+from p2pmods.cli.meshtext import living, seed_text
 from p2pmods.cli.output import plural, size
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def status_line(status: dict[str, Any]) -> str:
     ]
     if status["mesh"]["state"] != "off":
         parts.append(plural(len(living(status["peers"])), "peer"))
+    if seed := status["mesh"].get("seed"):
+        parts.append(f"seed: {seed_text(seed)}")
     if status["mesh"]["state"] == "paused":
         parts.append("giving is paused")
     if held["unproven"]:

@@ -40,8 +40,16 @@ def mesh_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("found at", f"{printable(report['peer'] or 'nowhere')} ({reach(mesh)})"),
         ("offered", f"{plural(mesh['offered'], 'file')} (p2pmods offered)"),
     ]
+    if seed := mesh.get("seed"):
+        rows.append(("seed", seed_text(seed)))
     received = mesh["received"]
     return [*rows, ("received", f"{plural(received['files'], 'file')}, {size(received['bytes'])} since the start")]
+
+
+def seed_text(seed: dict[str, Any]) -> str:
+    """What a seed has done and has to do, and why it does nothing at the moment."""
+    problem = f"; copies nothing now: {printable(seed['problem'])}" if seed["problem"] else ""
+    return f"{plural(seed['copied'], 'module')} copied, {seed['waiting']:,} waiting{problem}"
 
 
 def peers_text(peers: list[dict[str, Any]]) -> str:

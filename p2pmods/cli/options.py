@@ -51,6 +51,13 @@ _SETTINGS: dict[str, Any] = {
         str | None,
         typer.Option("--upload-limit", metavar="RATE", help="Most that goes to peers a second: 50Mbit, 6MB, off."),
     ],
+    "seed": Annotated[
+        bool | None,
+        typer.Option("--seed/--no-seed", help="Keep copies of what others fetch, for when they are gone."),
+    ],
+    "seed_limit": Annotated[
+        str | None, typer.Option("--seed-limit", metavar="SIZE", help="Most that a seed's store may hold: 500GB.")
+    ],
     "swarm": Annotated[
         str | None,
         typer.Option(

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -23,6 +23,7 @@ from p2pmods.config.settings import LOG_VARIABLE
 from p2pmods.errors import StoreInUse, UserError, printable
 from p2pmods.httpd.listening import CannotListen
 from p2pmods.logs import configure_logs
+from p2pmods.mesh.kinds import Kind
 from p2pmods.node import NODE_FILE, run_node
 
 if TYPE_CHECKING:
@@ -159,8 +160,16 @@ def _mesh(node: Node) -> list[tuple[str, str]]:
         ("found at", f"{status['peer']} (TCP and UDP), and {found}{named}"),
         ("shares", SHARED[0]),
         ("", SHARED[1]),
+        *_seed(node, mesh),
         ("peers", "p2pmods peers    (who is there; p2pmods pause: give nothing for now)"),
     ]
+
+
+def _seed(node: Node, mesh: dict[str, Any]) -> list[tuple[str, str]]:
+    if mesh["seed"] is None or node.mesh is None:
+        return []
+    better = "" if Kind.WIRED in node.mesh.presence.kinds else "; it would be better on a cable"
+    return [("seed", f"keeps copies of what others fetch, up to {size(mesh['seed']['limit'])}{better}")]
 
 
 def _upstream(config: Config) -> str:

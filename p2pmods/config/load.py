@@ -38,6 +38,8 @@ _DEFAULTS: Final[dict[str, object]] = {
     "peers": (),
     "mdns": True,
     "upload_limit": "auto",
+    "seed": False,
+    "seed_limit": "100GB",
     "swarm": "public",
 }
 

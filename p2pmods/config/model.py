@@ -21,7 +21,7 @@ class Config:
 
     `vcs_credentials` lets git use this user's own configuration, keys and helpers. `sumdb` is None when it is off,
     `module_cache` when it is off or unknown, `gopath` when unknown, `peer_listen` for all interfaces with a kept free
-    port.
+    port. `seed_limit` is in bytes.
     """
 
     listen: Address
@@ -43,6 +43,8 @@ class Config:
     peers: tuple[Address, ...]
     mdns: bool
     upload_limit: UploadLimit
+    seed: bool
+    seed_limit: int
     swarm: SwarmSetting
     origins: Mapping[str, str]
     texts: Mapping[str, str]

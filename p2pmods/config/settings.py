@@ -84,6 +84,8 @@ SETTINGS: Final = (
         values.parse_upload_limit,
         "auto, off, or a rate such as 50Mbit or 6MB a second",
     ),
+    Setting("seed", "--seed", values.parse_bool, _BOOL),
+    Setting("seed_limit", "--seed-limit", values.parse_size, "a size such as 500GB, 1GB at least"),
     Setting("swarm", "--swarm", values.parse_swarm, "public, or NAME:SECRET with 64 hex digits", secret=True),
 )
 BY_KEY: Final = {setting.key: setting for setting in SETTINGS}

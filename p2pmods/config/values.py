@@ -15,6 +15,7 @@ from typing import Final
 MAX_VALUE: Final = 64 << 10  # characters; a GOPROXY list or a pattern list is some hundred
 MAX_LIST: Final = 1000
 MIN_RATE: Final = 64e3  # bytes a second: below this floor a transfer counts as broken
+MIN_SIZE: Final = 10**9  # bytes: two of the largest zips
 
 _TRUE: Final = frozenset({"true", "on", "1", "yes"})
 _FALSE: Final = frozenset({"false", "off", "0", "no"})
@@ -22,6 +23,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,128}")
 _RATE: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([kmg])(b|bit)(?:/s|ps)?")
 _SCALES: Final = {"k": 1e3, "m": 1e6, "g": 1e9}
+_SIZE: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([mgt])b")
+_SIZES: Final = {"m": 1e6, "g": 1e9, "t": 1e12}
 _SWARM_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SWARM_SECRET: Final = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -186,6 +189,17 @@ def parse_upload_limit(raw: object) -> UploadLimit:
     if rate < MIN_RATE:
         raise ValueError("so little is of no use to anybody: p2pmods pause gives nothing")
     return UploadLimit(rate, is_automatic=False)
+
+
+def parse_size(raw: object) -> int:
+    """Bytes, of a number with a unit: `500GB`, `1.5TB`."""
+    found = _SIZE.fullmatch(parse_text(raw).strip().lower())
+    if found is None:
+        raise ValueError("it has another form")
+    size = int(float(found[1]) * _SIZES[found[2]])
+    if size < MIN_SIZE:
+        raise ValueError("so little is of no use to anybody")
+    return size
 
 
 def parse_path(raw: object) -> Path:

@@ -28,6 +28,7 @@ MAX_BATCH: Final = 64  # keys of one lookup
 MAX_FOUND: Final = 5  # holders of each key in an answer to a lookup: 64 times as many must fit one message
 MAX_FOUND_RECORDS: Final = 24
 MAX_DELTAS: Final = 256  # of one advert
+MAX_ENTRUSTED: Final = 64  # files of one message
 MAX_DELAY: Final = 2000  # milliseconds over which a crowd that goes upstream is spread
 
 # How a lease ended, in Release.
@@ -237,3 +238,20 @@ class Advertised:
 
     session: bytes = attrs.field(validator=size(SESSION_SIZE))
     wanted: int | None = attrs.field(validator=between(0, MAX_INT))
+
+
+@message(54)
+class Entrust:
+    """Request to a seed: keep copies of these. path@version is a zip, path@version/go.mod the small files; the sender
+    got them from outside, and gives them. Answered by Entrusted."""
+
+    files: tuple[str, ...] = attrs.field(
+        validator=[at_most(MAX_ENTRUSTED), attrs.validators.deep_iterable(at_most(MAX_NAME))]
+    )
+
+
+@message(55)
+class Entrusted:
+    """Answer: the first `taken` of them are had or will be; say the others again later."""
+
+    taken: int = attrs.field(validator=between(0, MAX_ENTRUSTED))

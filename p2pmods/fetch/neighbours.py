@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.mesh.reports import mesh_report, peer_reports
@@ -9,6 +10,7 @@ from p2pmods.mesh.reports import mesh_report, peer_reports
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from p2pmods.fetch.copying import Copying
     from p2pmods.gomod.module import FileKey
     from p2pmods.mesh.mesh import Mesh
 
@@ -21,6 +23,7 @@ class Neighbours:
     def __init__(self, mesh: Callable[[], Mesh | None], problem: str | None) -> None:
         self._mesh = mesh
         self._problem = problem
+        self.copying: Copying | None = None  # set where the node is a seed
 
     def status(self) -> dict[str, Any]:
         """`peers` and `mesh` of `status --json`."""
@@ -28,11 +31,15 @@ class Neighbours:
         return {**report, "peers": [{name: peer[name] for name in _IN_STATUS} for peer in report["peers"]]}
 
     def peers(self) -> dict[str, Any]:
-        """`peers --json`: `mesh` as of mesh_report, or {`state`: `off`, `problem`}; `peers` as of peer_reports."""
+        """`peers --json`: `mesh` as of mesh_report, with `seed` (as CopyingStatistics, or None), or {`state`: `off`,
+        `problem`}; `peers` as of peer_reports."""
         mesh = self._mesh()
         if mesh is None:
             return {"mesh": {"state": "off", "problem": self._problem}, "peers": []}
-        return {"mesh": mesh_report(mesh), "peers": peer_reports(mesh)}
+        return {"mesh": {**mesh_report(mesh), "seed": self._seed()}, "peers": peer_reports(mesh)}
+
+    def _seed(self) -> dict[str, Any] | None:
+        return None if self.copying is None else asdict(self.copying.statistics())
 
     def offered(self) -> dict[str, Any]:
         """`offered --json`: the files that peers can get from here."""

@@ -19,23 +19,20 @@ from p2pmods.directory.messages import Holding
 from p2pmods.errors import (
     InvalidPath,
     InvalidVersion,
-    MalformedData,
     PeerError,
-    Refused,
     SourceError,
     StoreError,
     SumdbError,
     Unavailable,
 )
+from p2pmods.fetch.peersmall import take_peer_small
 from p2pmods.fetch.peerzip import take_peer_zip
 from p2pmods.fetch.receiving import Receiver
-from p2pmods.gomod.info import for_peers, format_info, parse_info
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.semver import sort_key
 from p2pmods.mesh.growing import Growing
 from p2pmods.mesh.names import key_of_file
 from p2pmods.mesh.partial import Partial
-from p2pmods.trust.evidence import Source, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -161,19 +158,11 @@ class Peering:
         return proven
 
     async def _take_small(self, key: FileKey, node: str, small: Small) -> Served | None:
-        data = small.files.info if key.kind is FileKind.INFO else small.files.mod
-        if data is None:
-            return None
         try:
-            if key.kind is FileKind.INFO:
-                data = format_info(for_peers(parse_info(data)))
-            if small.record is not None:
-                await self._checksums.receive(key.module, small.record, node)
-            return await self._intake.take_small(key, data, Source(SourceKind.PEER, node, self._clock()))
-        except (SourceError, SumdbError, PeerError, MalformedData) as error:
-            log.info("a peer's file was not taken", file=str(key), peer=node, reason=str(error))
-            if isinstance(error, (Refused, PeerError, MalformedData)):
-                self._mesh.blame.strike(node)
+            return await take_peer_small(
+                self._intake, self._checksums, self._mesh.blame, key, node, small, at=self._clock()
+            )
+        except PeerError:
             self._mesh.peers.forget_brought(key.module)
             return None
 

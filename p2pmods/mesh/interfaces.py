@@ -71,6 +71,13 @@ class Presence:
             return False
         return address.is_link_local or any(address in subnet for subnet in self.subnets)
 
+    def is_within(self, host: str) -> bool:
+        """Whether `host` is an IP address near here or of any private network, which strangers do not have."""
+        try:
+            return self.is_near(host) or ipaddress.ip_address(host).is_private
+        except ValueError:
+            return False
+
 
 def read_interfaces(only: frozenset[str] | None = None, *, sysfs: Path = _SYSFS) -> tuple[Interface, ...]:
     """The interfaces that have an address. `only`: the names of those to use, whatever their kind. Raises OSError."""

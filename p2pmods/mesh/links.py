@@ -142,6 +142,11 @@ class Links:
         """The nodes that can be asked without a dial."""
         return self._table.linked()
 
+    def host(self, node_id: str) -> str | None:
+        """The address at the other end of the link to this node; None when there is none."""
+        link = self._table.find(node_id)
+        return None if link is None else link.host.removeprefix("::ffff:")
+
     def pin(self, node_id: str) -> None:
         """A link to this node stays when it is idle."""
         self._pinned.add(node_id)

@@ -22,11 +22,12 @@ from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.directory.strikes import Strikes
 from p2pmods.errors import MalformedData
 from p2pmods.identity.key import node_id as id_of_key
-from p2pmods.identity.records import SESSION_SIZE, Endpoint, open_record
+from p2pmods.identity.records import SEED, SESSION_SIZE, Endpoint, open_record
 from p2pmods.membership.machine import Membership
 from p2pmods.mesh.blame import Blame
 from p2pmods.mesh.checksum_peers import ChecksumPeers
 from p2pmods.mesh.desk import Desk
+from p2pmods.mesh.entrusting import Entrusting
 from p2pmods.mesh.errands import Errands
 from p2pmods.mesh.finding import Discovery, Sources
 from p2pmods.mesh.gathering import Gathering
@@ -90,7 +91,6 @@ class Mesh:
         self._settings = settings
         self.outlook = outlook
         self._sockets = open_sockets(settings.listen, settings.data)
-        self._presence, self._flags = look_around(settings.listen, self._sockets.port)
         self.links = Links(
             swarm,
             key,
@@ -132,7 +132,7 @@ class Mesh:
             on_gone=self._gone,
             on_cloned=self.cloned.set,
         )
-        self.standing.stand(self._presence.endpoints, self._flags)
+        self._stand()
         around = Surroundings(
             self.node_id,
             self._rendezvous,
@@ -153,7 +153,7 @@ class Mesh:
             tree=outlook.tree,
         )
         self.growing = GrowingFiles()
-        uploads = Uploads(upload_rate(settings.upload_limit, self._presence.kinds))
+        uploads = Uploads(upload_rate(settings.upload_limit, self.presence.kinds))
         self.giving = Giving(self.growing, outlook.shelf, policy, uploads, outlook.on_given)
         self._sowing = Sowing(self.growing, outlook.shelf, key)
         seeding = Seeding(self.links, self.giving, self._sowing, self.standing, self.blame.strike)
@@ -165,6 +165,10 @@ class Mesh:
         self.errands = Errands(self.links, self._introductions, policy, self.growing, outlook.shelf, self.giving)
         self.receiving = Receiving(self.links, gathering, self.errands)
         self.offers = Offers(store, policy, advertiser, swarm, self.desk.nudge)
+        self.entrusting = Entrusting(
+            swarm, self.links, self.standing, self._rendezvous, self._is_within, is_public=policy.is_public
+        )
+        self.offers.on_fetched = self.entrusting.fetched
         self._manners = Manners(settings.upload_limit, policy, self.offers.reconsider)
         self.roles = Roles(
             self.links,
@@ -195,18 +199,13 @@ class Mesh:
         watch = MachineWatch(on_wake=self._woke, on_change=self._moved)
         async with trio.open_nursery() as self._services:
             services = self._services
-            await services.start(self.desk.run)
-            await services.start(self.links.run)
-            await services.start(self.members.run)
-            await services.start(self.offers.run)
-            await services.start(self._sowing.run)
-            await services.start(self.errands.run)
-            services.start_soon(self.roles.run)
-            services.start_soon(self._manners.run)
-            services.start_soon(watch.run)
-            services.start_soon(self._discovery.run, self._presence)
+            for part in (self.desk, self.links, self.members, self.offers, self._sowing, self.errands):
+                await services.start(part.run)
+            for work in (self.roles, self.entrusting, self._manners, watch):
+                services.start_soon(work.run)
+            services.start_soon(self._discovery.run, self.presence)
             if self._mdns is not None:
-                services.start_soon(self._mdns.run, self._presence)
+                services.start_soon(self._mdns.run, self.presence)
             task_status.started()
 
     async def settled(self) -> None:
@@ -228,9 +227,7 @@ class Mesh:
     @property
     def address(self) -> str:
         """`host:port` under which neighbours find this node best."""
-        return str(self._presence.best)
-
-    # What is around
+        return str(self.presence.best)
 
     async def _dial(self, address: Address, expect: str | None) -> str:
         node = await self.links.dial(address, expect=expect, deadline=trio.current_time() + DIAL_TIME)
@@ -247,6 +244,13 @@ class Mesh:
             self.members.meet(node)
             self.roles.met()
             self._services.start_soon(self.checksums.compare_heads, node, self.outlook.note_head)
+
+    def _stand(self) -> None:
+        self.presence, flags = look_around(self._settings.listen, self._sockets.port)
+        self.standing.stand(self.presence.endpoints, flags | SEED * self._settings.is_seed)
+
+    def _is_within(self, host: str) -> bool:
+        return self.presence.is_within(host)
 
     def _promoted(self, endpoint: Endpoint) -> None:
         self.standing.promote(endpoint)
@@ -277,16 +281,15 @@ class Mesh:
 
     def _moved(self) -> None:
         """Interfaces or addresses changed: nobody may know where this node is now."""
-        self._presence, self._flags = look_around(self._settings.listen, self._sockets.port)
-        self.standing.stand(self._presence.endpoints, self._flags)
+        self._stand()
         self._introductions.forget()
-        self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self._presence.kinds)
+        self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self.presence.kinds)
         self.blame.pardon_all()
         self.links.reset("the network changed")
         self.roles.met()
-        self._discovery.move(self._presence)
+        self._discovery.move(self.presence)
         if self._mdns is not None:
-            self._mdns.move(self._presence)
+            self._mdns.move(self.presence)
         self.outlook.on_network_change()
 
     def _woke(self, seconds: float) -> None:

@@ -22,10 +22,16 @@ def key_of_file(swarm: Swarm, key: FileKey) -> bytes:
     return swarm.key_of(name_of(key))
 
 
-def key_of_name(swarm: Swarm, name: str) -> bytes:
-    """The key of a name that somebody sent. Raises InvalidPath, InvalidVersion."""
-    path, at, version = name.removesuffix(_MOD_SUFFIX).rpartition("@")
+def file_of_name(name: str) -> FileKey:
+    """The zip or `.mod` that somebody named. Raises InvalidPath, InvalidVersion."""
+    stem = name.removesuffix(_MOD_SUFFIX)
+    path, at, version = stem.rpartition("@")
     if not at:
         raise InvalidVersion("", name, "no path@version")
-    ModuleVersion(path, version)
+    return FileKey(ModuleVersion(path, version), FileKind.ZIP if stem == name else FileKind.MOD)
+
+
+def key_of_name(swarm: Swarm, name: str) -> bytes:
+    """The key of a name that somebody sent. Raises InvalidPath, InvalidVersion."""
+    file_of_name(name)
     return swarm.key_of(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -11,6 +12,7 @@ from p2pmods.directory.messages import Holding
 from p2pmods.errors import StoreError
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.mesh.names import key_of_file
+from p2pmods.trust.evidence import SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from p2pmods.store.stored import StoredFile
 
 TOGETHER: Final = 0.05  # seconds in which changes come together
+_OUTSIDE: Final = (SourceKind.UPSTREAM, SourceKind.VCS)
+RECENT: Final = 86400.0  # seconds before the start: who stopped before a seed heard of it names it now
 AT_ONCE: Final = 64  # keys looked at before others get their turn
 
 log = structlog.get_logger()
@@ -42,6 +46,9 @@ class Offers:
         self._dirty: dict[FileKey, None] = {}
         self._woken = trio.Event()
         self._is_all_due = True
+        self._recent = time.time() - RECENT
+        # Told of what came from outside of late.
+        self.on_fetched: Callable[[FileKey], None] = lambda _key: None
 
     def offered(self) -> dict[FileKey, Holding]:
         """What peers can get from here."""
@@ -120,3 +127,5 @@ class Offers:
         if self._offered.get(stored.key) != holding:
             self._offered[stored.key] = holding
             self._advertiser.hold(holding)
+            if stored.source.kind in _OUTSIDE and stored.source.at >= self._recent:
+                self.on_fetched(stored.key)

@@ -26,6 +26,7 @@ class MeshSettings:
     peers: tuple[Address, ...]
     mdns: bool
     upload_limit: UploadLimit
+    is_seed: bool
     may_meet: bool
     started: float
 

@@ -127,6 +127,10 @@ class Peers:
                 found = await self._first_small(key, homes, held_only=False)
         return found
 
+    async def small_held_by(self, module: ModuleVersion, nodes: Sequence[str]) -> tuple[str, Small] | None:
+        """From the first of these nodes that holds the `.mod`; nothing is fetched for it."""
+        return await self._first_small(FileKey(module, FileKind.MOD), nodes[:MOST_ASKED], held_only=True)
+
     async def _first_small(
         self, key: FileKey, nodes: Sequence[str], *, held_only: bool, patience: float = HELD_DEADLINE
     ) -> tuple[str, Small] | None:

@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from p2pmods.errors import MalformedData
-from p2pmods.identity.records import DIRECTOR, MAX_ENDPOINTS, open_record
+from p2pmods.identity.records import DIRECTOR, MAX_ENDPOINTS, SEED, open_record
 from p2pmods.membership.actions import Changed, ClonedIdentity, Died, Joined, Left
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MEET_AGAIN: Final = 600.0  # seconds until a node that one has a new link to counts as met anew
 MAX_MET: Final = 1024
 MAX_NAMED: Final = 256  # four times as many directors as a swarm wants
+MAX_SEEDS: Final = 64
 NAMED_FOR: Final = 90.0  # seconds that a leaf believes in a director that nobody names again
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ class Standing:
         self._endpoints: tuple[Endpoint, ...] = ()
         self._flags = 0
         self.is_director = False
+        self.seeds: frozenset[str] = frozenset()  # nodes that say in their records that they are
         self.record: SignedRecord
 
     def stand(self, endpoints: tuple[Endpoint, ...], flags: int) -> None:
@@ -118,6 +120,10 @@ class Standing:
         known = self._book.record_of(node)
         if known is None or open_record(known).record.incarnation <= record.record.incarnation:
             self._book.note(node, record.raw)
+            if not record.record.flags & SEED:
+                self.seeds -= {node}
+            elif len(self.seeds) < MAX_SEEDS:
+                self.seeds |= {node}
 
     def changed(self) -> None:
         """Tell who the directors are."""

@@ -22,6 +22,7 @@ from p2pmods.directory.ability import (
 from p2pmods.errors import StoreError
 from p2pmods.fetch.bringing import Bringing
 from p2pmods.fetch.checksum_peers import NoPeers
+from p2pmods.fetch.copying import Copying
 from p2pmods.fetch.neighbours import Neighbours
 from p2pmods.fetch.peering import Peering
 from p2pmods.fetch.shelf import Shelf
@@ -32,7 +33,9 @@ from p2pmods.mesh.mesh import Mesh
 from p2pmods.mesh.outlook import MeshSettings, Outlook
 from p2pmods.mesh.policy import SharingPolicy
 from p2pmods.mesh.ports import CannotListenForPeers
+from p2pmods.node.supervision import supervised
 from p2pmods.store.identity_file import replace
+from p2pmods.store.seed_file import SeedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,16 +125,27 @@ class Meshing:
         mesh = self._make_mesh(policy, outlook)
         peering = Peering(mesh, self._store, intake, checksums, proofs, nursery=nursery, clock=time.time)
         bringing = Bringing(self._store, intake, proofs, clock=time.time)
+        copying = self._copying(intake, checksums)
 
         def use(mesh: Mesh) -> None:
             self.mesh = mesh
             self.peers.use(mesh)
             bringing.serve(mesh)
             peering.use(mesh)
+            if copying is not None:
+                copying.serve(mesh)
 
         use(mesh)
         self._begin_anew = lambda: use(self._make_mesh(policy, outlook))
         return peering
+
+    def _copying(self, intake: Intake, checksums: Checksums) -> Copying | None:
+        """Where the node is a seed: what makes it one."""
+        if not self._config.seed:
+            return None
+        limit, file = self._config.seed_limit, SeedFile(self._config.data)
+        self.neighbours.copying = Copying(self._store, intake, checksums, file, limit=limit, clock=time.time)
+        return self.neighbours.copying
 
     def _make_mesh(self, policy: SharingPolicy, outlook: Outlook) -> Mesh:
         return Mesh(swarm_of(self._config), self._key, self._store, policy, self._settings(), outlook)
@@ -144,6 +158,7 @@ class Meshing:
             peers=config.peers,
             mdns=config.mdns and not (is_ci and config.origins["mdns"] == "default"),
             upload_limit=config.upload_limit,
+            is_seed=config.seed,
             may_meet=not is_ci,
             started=trio.current_time() - (time.monotonic() - BEGAN),
         )
@@ -158,14 +173,17 @@ class Meshing:
         if self.mesh is None:
             task_status.started()
             return
-        while True:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(self.mesh.run)
-                task_status.started()
-                task_status = trio.TASK_STATUS_IGNORED
-                await self.mesh.cloned.wait()
-                nursery.cancel_scope.cancel()
-            await self._become_another()
+        async with trio.open_nursery() as services:
+            if self.neighbours.copying is not None:
+                await services.start(supervised, "copies for others", self.neighbours.copying.run)
+            while True:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self.mesh.run)
+                    task_status.started()
+                    task_status = trio.TASK_STATUS_IGNORED
+                    await self.mesh.cloned.wait()
+                    nursery.cancel_scope.cancel()
+                await self._become_another()
 
     async def _become_another(self) -> None:
         old = self.node_id

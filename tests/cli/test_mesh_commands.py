@@ -48,10 +48,10 @@ class Room:
         return facts
 
     @contextmanager
-    def up(self, name: str, *known: str) -> Iterator[list[str]]:
+    def up(self, name: str, *known: str, flags: tuple[str, ...] = ()) -> Iterator[list[str]]:
         """A node that runs while the block lasts; what it said at its start."""
         peers = [part for other in known for part in ("--peer", self.facts(other)["peer"])]
-        with self.world.started("up", "--data", self.data(name), *peers, **MESHED) as process:
+        with self.world.started("up", "--data", self.data(name), *peers, *flags, **MESHED) as process:
             yield read_until(process, "ready ")
 
     async def say(self, name: str, *command: str | Path) -> Any:
@@ -130,6 +130,26 @@ async def test_what_is_paused_is_neither_offered_nor_given_until_resumed(room: R
     await room.told("ann", "resume")
     offered = await room.wait("ann", "offered", lambda report: len(report["files"]) == 4)
     assert {file["module"] for file in offered["files"]} == {GREET.path, COLOUR.path}
+
+
+async def test_what_a_laptop_fetched_is_at_the_seed_when_the_laptop_and_the_upstream_are_gone(world: World) -> None:
+    room = Room(world)
+    with room.up("seed", flags=("--seed", "--seed-limit", "2GB")) as said:
+        assert "seed          keeps copies of what others fetch, up to 2.0 GB" in "\n".join(said)
+        with room.up("ann", "seed"):
+            await room.wait("seed", "peers", lambda report: [p["state"] for p in report["peers"]] == ["alive"])
+            assert "1 upstream" in await room.told("ann", "get", str(GREET))
+            report = await room.wait("seed", "status", lambda report: report["mesh"]["seed"]["copied"] == 1)
+            assert report["mesh"]["seed"] == {"copied": 1, "waiting": 0, "limit": 2 * 10**9, "problem": None}
+            assert "seed         1 module copied, 0 waiting" in await room.told("seed", "status")
+            await room.wait("seed", "offered", lambda report: len(report["files"]) == 2)
+        asked = list(world.upstream.requests)
+        world.upstream.fault("", faults.status(500))
+        with room.up("bob", "seed"):
+            await room.wait("bob", "peers", lambda report: "alive" in [p["state"] for p in report["peers"]])
+            assert "1 peers · all proven" in await room.told("bob", "get", str(GREET))
+    assert sum(path.endswith("greet/@v/v1.0.0.zip") for path in asked) == 1
+    assert (room.data("seed") / "seed.json").is_file()
 
 
 async def test_check_tells_what_only_a_peer_holds_and_that_this_is_not_here(room: Room) -> None:
@@ -249,3 +269,7 @@ def test_the_live_line_counts_the_peers_that_are_there() -> None:
         "alarms": [],
     }
     assert "2 peers · giving is paused" in status_line(status)
+    seed = {"copied": 120, "waiting": 3, "limit": 10**9, "problem": EVIL}
+    line = status_line({**status, "mesh": mesh(seed=seed)})
+    assert "seed: 120 modules copied, 3 waiting; copies nothing now: " in line
+    assert "\x1b" not in line

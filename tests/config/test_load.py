@@ -367,3 +367,22 @@ def test_any_value_either_parses_or_is_a_usage_error(key: str, raw: Any) -> None
     except UsageError as error:
         lines = str(error).splitlines()
         assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("500GB", 500 * 10**9), ("1.5 tb", 1500 * 10**9), ("1GB", 10**9), ("99999MB", 99_999 * 10**6)]
+)
+def test_a_limit_of_a_store_is_in_bytes(text: str, size: int) -> None:
+    assert load(environ={"P2PMODS_SEED_LIMIT": text}).seed_limit == size
+
+
+@pytest.mark.parametrize("text", ["", "500", "500GiB", "-1GB", "0.9GB", "999MB", "1e9GB", "9" * 7 + "GB", "all"])
+def test_a_limit_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="500GB"):
+        load(flags={"seed_limit": text})
+
+
+def test_nobody_is_a_seed_who_does_not_say_so() -> None:
+    config = load()
+    assert (config.seed, config.seed_limit) == (False, 100 * 10**9)
+    assert load(environ={"P2PMODS_SEED": "on"}).seed

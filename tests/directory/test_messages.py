@@ -14,6 +14,7 @@ from p2pmods.directory.messages import (
     MAX_AVOIDED,
     MAX_BATCH,
     MAX_DELTAS,
+    MAX_ENTRUSTED,
     MAX_FOUND,
     MAX_FOUND_RECORDS,
     MAX_HOLDERS,
@@ -23,6 +24,8 @@ from p2pmods.directory.messages import (
     Advertised,
     Alone,
     Claim,
+    Entrust,
+    Entrusted,
     Found,
     Grant,
     Growing,
@@ -67,6 +70,8 @@ LARGEST = [
     Found((Location((HOLDER,) * MAX_FOUND, GROWING),) * MAX_BATCH, (RECORD,) * MAX_FOUND_RECORDS),
     Advert(bytes(8), MAX_INT - 1, True, RECORD, (holding(),) * MAX_DELTAS, (KEY,) * MAX_DELTAS),
     Advertised(bytes(8), MAX_INT),
+    Entrust((NAME,) * MAX_ENTRUSTED),
+    Entrusted(MAX_ENTRUSTED),
 ]
 
 
