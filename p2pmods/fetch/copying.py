@@ -25,6 +25,7 @@ from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.mesh.desk import seconds_until
 from p2pmods.mesh.names import file_of_name
 from p2pmods.mesh.partial import Partial
+from p2pmods.mesh.peers import MOST_ASKED
 from p2pmods.wire.events import FIRST_OWN_CODE
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Copying:
         mod, info = FileKey(copy.module, FileKind.MOD), FileKey(copy.module, FileKind.INFO)
         if self._is_held(mod) and self._checksums.held_proof(copy.module) is not None:
             return
-        found = await self._mesh.peers.small_held_by(copy.module, list(dict.fromkeys(nodes)))
+        found = await self._mesh.peers.first_small(mod, list(dict.fromkeys(nodes))[:MOST_ASKED], held_only=True)
         if found is None:
             if copy.with_zip:  # whose holders need not have the `.mod`
                 return

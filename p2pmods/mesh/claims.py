@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 import trio
 
-from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay
+from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Tell
 from p2pmods.errors import PeerError
 from p2pmods.mesh.desk import seconds_until
 
@@ -101,6 +101,14 @@ class ZipClaim:
         """The zip is here; `holding` when others can get it from here now."""
         self._is_over = True
         self._desk.tell_soon(self._machine.finished(holding))
+
+    async def depart(self) -> None:
+        """The node stops: its homes are told, so that they let another one fetch at once."""
+        if not self._is_over:
+            self._is_over = True
+            for action in self._machine.leave():
+                if isinstance(action, Tell):
+                    await self._desk.tell(action)
 
     def leave(self) -> None:
         """The claim ends: unless it was finished, it has failed."""

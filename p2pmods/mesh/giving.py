@@ -13,6 +13,7 @@ import trio
 from p2pmods.errors import P2pmodsError, StoreError
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.mesh.growing import WINDOW, GrowingFiles, GrowthStopped, Uploads
+from p2pmods.mesh.handover import Handover
 from p2pmods.mesh.tallies import Tallies
 from p2pmods.store import fs
 from p2pmods.swarm.messages import (
@@ -124,6 +125,7 @@ class Giving:
         self.policy = policy
         self.uploads = uploads
         self.on_given = on_given
+        self.handover = Handover()
         self.by_peer = Tallies()
         self._now: Counter[str] = Counter()  # bodies on their way, by peer
 
@@ -152,10 +154,11 @@ class Giving:
             return
         self._now[call.peer] += 1
         try:
-            if wanted.token is not None:
-                await self._relay(call, key, wanted)
-            else:
-                await self._whole(call, key, wanted)
+            with self.handover.taking(key):
+                if wanted.token is not None:
+                    await self._relay(call, key, wanted)
+                else:
+                    await self._whole(call, key, wanted)
         finally:
             self._now[call.peer] -= 1
             self._now += Counter()  # nobody is kept for nothing
@@ -174,6 +177,7 @@ class Giving:
                 await self._send(call, file.read(offset, min(WINDOW, file.size - offset)))
             await call.end()
         self.by_peer.add(call.peer, 0, files=1)
+        self.handover.took(key, call.peer)
         self.on_given(call.peer, key, file.size - wanted.offset)
 
     async def _relay(self, call: Call, key: FileKey, wanted: GetFile) -> None:
@@ -194,7 +198,7 @@ class Giving:
             await call.refuse(STOPPED, str(error))
             return
         self.by_peer.add(call.peer, 0, files=1)
-        growing.served(call.peer)
+        self.handover.took(key, call.peer)
         self.on_given(call.peer, key, growing.size - wanted.offset)
 
     async def _send(self, call: Call, piece: bytes) -> None:

@@ -46,21 +46,13 @@ class Growing(Listener):
     """A sink for one file that is received; readers follow it.
 
     It ends in one of two ways: `finish` when all bytes are there, `stop` when they will not be. `on_bytes(size)` is
-    told of progress, `on_limited(size)` of a source that wants a pause, `served(peer)` of every peer that has read it
-    to its end.
+    told of progress, `on_limited(size)` of a source that wants a pause.
     """
 
-    def __init__(
-        self,
-        backing: Backing,
-        on_bytes: Callable[[int], None],
-        on_limited: Callable[[int], None],
-        on_served: Callable[[str], None],
-    ) -> None:
+    def __init__(self, backing: Backing, on_bytes: Callable[[int], None], on_limited: Callable[[int], None]) -> None:
         self._backing = backing
         self._on_bytes = on_bytes
         self._on_limited = on_limited
-        self.served = on_served
         self._more = trio.lowlevel.ParkingLot()
         self._stopped: str | None = None
         self._expected: int | None = None
@@ -194,6 +186,11 @@ class GrowingFiles:
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def close(self) -> None:
+        """The node stops: whoever reads along is told, and takes it from elsewhere."""
+        for growing in self._files.values():
+            growing.stop("the node stops")
 
     async def find(self, key: FileKey, token: bytes) -> Growing | None:
         """The file; waited for a moment, as a waiter may hear of a lease before its fetcher does."""

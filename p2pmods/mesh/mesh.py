@@ -155,9 +155,9 @@ class Mesh:
         self.growing = GrowingFiles()
         uploads = Uploads(upload_rate(settings.upload_limit, self.presence.kinds))
         self.giving = Giving(self.growing, outlook.shelf, policy, uploads, outlook.on_given)
-        self._sowing = Sowing(self.growing, outlook.shelf, key)
-        seeding = Seeding(self.links, self.giving, self._sowing, self.standing, self.blame.strike)
-        gathering = Gathering(self.links, self._sowing.seeds, self.standing, entropy, self.blame.strike)
+        self.sowing = Sowing(self.growing, outlook.shelf, key)
+        seeding = Seeding(self.links, self.giving, self.sowing, self.standing, self.blame.strike)
+        gathering = Gathering(self.links, self.sowing.seeds, self.standing, entropy, self.blame.strike)
         self._introductions = Introductions(
             self.links, directors=lambda: self._rendezvous.directors, record=lambda: self.standing.record.raw
         )
@@ -199,7 +199,7 @@ class Mesh:
         watch = MachineWatch(on_wake=self._woke, on_change=self._moved)
         async with trio.open_nursery() as self._services:
             services = self._services
-            for part in (self.desk, self.links, self.members, self.offers, self._sowing, self.errands):
+            for part in (self.desk, self.links, self.members, self.offers, self.sowing, self.errands):
                 await services.start(part.run)
             for work in (self.roles, self.entrusting, self._manners, watch):
                 services.start_soon(work.run)

@@ -43,6 +43,7 @@ HOME_DEADLINE: Final = 5.0  # seconds for small files that a home fetches
 HELD_DEADLINE: Final = 3.0  # seconds for those that somebody holds
 HOMES_DEADLINE: Final = 8.0  # seconds for all homes that may fetch what the own upstream does not deliver
 CLAIM_DEADLINE: Final = 120.0  # seconds until a claim that got nowhere goes upstream by itself
+FAREWELL: Final = 0.5  # seconds for what a node that stops has to say
 MOST_ASKED: Final = 4
 AT_ONCE: Final = 2048  # files located in one round
 _REMEMBERED: Final = 256
@@ -95,8 +96,7 @@ class Peers:
 
         What the last answer brought along for the other file of the version is used first.
         """
-        brought = self._take_brought(key)
-        if brought is not None:
+        if (brought := self._take_brought(key)) is not None:
             return brought
         struck = self._around.strikes.struck(now=trio.current_time())
         homes = self._around.rendezvous.homes(self._mod_key(key.module), struck)
@@ -113,27 +113,24 @@ class Peers:
     async def small_of_own_key(self, key: FileKey) -> tuple[str, Small] | None:
         """From one who told this node, their home, that it holds them; None when that brings nothing at once."""
         holders = [one.node for one in self._desk.holders(self._mod_key(key.module)) if one.node != self._around.node]
-        return await self._first_small(key, holders[:1], held_only=True, patience=HOLDER_PATIENCE)
+        return await self.first_small(key, holders[:1], held_only=True, patience=HOLDER_PATIENCE)
 
     async def small_from_anyone(self, key: FileKey) -> tuple[str, Small] | None:
         """When the own upstream does not deliver: from whoever holds the `.mod` of the version, or from a home that
         still gets it from its own."""
         holders = [one.node for one in await self.locate(FileKey(key.module, FileKind.MOD))]
-        found = await self._first_small(key, holders[:MOST_ASKED], held_only=True)
+        found = await self.first_small(key, holders[:MOST_ASKED], held_only=True)
         if found is None:
             useless = self._around.strikes.struck(now=trio.current_time()) | {self._around.node}
             homes = self._around.rendezvous.homes(self._mod_key(key.module), useless)
             with trio.move_on_after(HOMES_DEADLINE):
-                found = await self._first_small(key, homes, held_only=False)
+                found = await self.first_small(key, homes, held_only=False)
         return found
 
-    async def small_held_by(self, module: ModuleVersion, nodes: Sequence[str]) -> tuple[str, Small] | None:
-        """From the first of these nodes that holds the `.mod`; nothing is fetched for it."""
-        return await self._first_small(FileKey(module, FileKind.MOD), nodes[:MOST_ASKED], held_only=True)
-
-    async def _first_small(
+    async def first_small(
         self, key: FileKey, nodes: Sequence[str], *, held_only: bool, patience: float = HELD_DEADLINE
     ) -> tuple[str, Small] | None:
+        """From the first of these nodes that has it, or (unless `held_only`) gets it for us."""
         for node in nodes:
             try:
                 small = await self._ask_small(node, key, held_only=held_only, patience=patience)
@@ -286,6 +283,13 @@ class Peers:
         claim = self._claims.get(stop.key)
         if claim is not None:
             claim.stopped(home, stop)
+
+    async def leave(self) -> None:
+        """The node stops: the homes of what it fetches for all are told."""
+        with trio.move_on_after(FAREWELL):
+            async with trio.open_nursery() as nursery:
+                for claim in self._claims.values():
+                    nursery.start_soon(claim.depart)
 
     def wake(self) -> None:
         """The node slept."""

@@ -111,12 +111,15 @@ class Seeding:
             return
         seed.follow(call.peer, call.message.record)
         try:
-            async with trio.open_nursery() as nursery:
-                if seed.dealing is not None:
-                    nursery.start_soon(self._hear_of, seed, call.peer)
-                await self._tell_all(call, seed, told)
-                nursery.cancel_scope.cancel()
+            with self._giving.handover.taking(key):
+                async with trio.open_nursery() as nursery:
+                    if seed.dealing is not None:
+                        nursery.start_soon(self._hear_of, seed, call.peer)
+                    await self._tell_all(call, seed, told)
+                    nursery.cancel_scope.cancel()
         finally:
+            if told.is_list_complete and call.scope.cancel_called:  # it leaves because it needs nothing more
+                self._giving.handover.took(key, call.peer)
             seed.unfollow(call.peer)
             given = self._given.pop((seed.name, call.peer), 0)
             if given:

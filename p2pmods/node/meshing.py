@@ -185,6 +185,14 @@ class Meshing:
                     nursery.cancel_scope.cancel()
                 await self._become_another()
 
+    async def leave(self) -> None:
+        """The node is about to stop: what it owes is given on, two seconds at most, and another one may fetch."""
+        if self.mesh is not None:
+            await self.mesh.giving.handover.end()
+            await self.mesh.peers.leave()
+            self.mesh.growing.close()
+            self.mesh.sowing.seeds.close()
+
     async def _become_another(self) -> None:
         old = self.node_id
         seed = secrets.token_bytes(SEED_SIZE)
