@@ -40,6 +40,8 @@ def mesh_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("found at", f"{printable(report['peer'] or 'nowhere')} ({reach(mesh)})"),
         ("offered", f"{plural(mesh['offered'], 'file')} (p2pmods offered)"),
     ]
+    if mesh.get("reluctance"):
+        rows.append(("gives", f"nothing now: {printable(mesh['reluctance'])}"))
     if seed := mesh.get("seed"):
         rows.append(("seed", seed_text(seed)))
     received = mesh["received"]

@@ -51,6 +51,10 @@ _SETTINGS: dict[str, Any] = {
         str | None,
         typer.Option("--upload-limit", metavar="RATE", help="Most that goes to peers a second: 50Mbit, 6MB, off."),
     ],
+    "metered": Annotated[
+        str | None,
+        typer.Option("--metered", metavar="YES|NO|AUTO", help="Whether the connection is paid by the byte."),
+    ],
     "seed": Annotated[
         bool | None,
         typer.Option("--seed/--no-seed", help="Keep copies of what others fetch, for when they are gone."),

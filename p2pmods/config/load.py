@@ -38,6 +38,7 @@ _DEFAULTS: Final[dict[str, object]] = {
     "peers": (),
     "mdns": True,
     "upload_limit": "auto",
+    "metered": "auto",
     "seed": False,
     "seed_limit": "100GB",
     "swarm": "public",
@@ -201,7 +202,7 @@ def _text_of(value: Any, raw: object) -> str:
         case bool():
             return "true" if value else "false"
         case None:
-            return "off"
+            return "auto" if raw == "auto" else "off"
         case SwarmSetting():
             return value.name if value.secret is None else f"{value.name}:(secret)"
         case Address() | Path():

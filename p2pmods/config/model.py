@@ -21,7 +21,8 @@ class Config:
 
     `vcs_credentials` lets git use this user's own configuration, keys and helpers. `sumdb` is None when it is off,
     `module_cache` when it is off or unknown, `gopath` when unknown, `peer_listen` for all interfaces with a kept free
-    port. `seed_limit` is in bytes.
+    port. `metered` is None when the machine is to tell. `seed_limit` is in
+    bytes.
     """
 
     listen: Address
@@ -43,6 +44,7 @@ class Config:
     peers: tuple[Address, ...]
     mdns: bool
     upload_limit: UploadLimit
+    metered: bool | None
     seed: bool
     seed_limit: int
     swarm: SwarmSetting

@@ -84,6 +84,7 @@ SETTINGS: Final = (
         values.parse_upload_limit,
         "auto, off, or a rate such as 50Mbit or 6MB a second",
     ),
+    Setting("metered", "--metered", values.parse_bool_or_auto, f"auto, or {_BOOL}"),
     Setting("seed", "--seed", values.parse_bool, _BOOL),
     Setting("seed_limit", "--seed-limit", values.parse_size, "a size such as 500GB, 1GB at least"),
     Setting("swarm", "--swarm", values.parse_swarm, "public, or NAME:SECRET with 64 hex digits", secret=True),

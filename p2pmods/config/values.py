@@ -97,6 +97,11 @@ def parse_bool(raw: object) -> bool:
     raise ValueError("it is neither true nor false")
 
 
+def parse_bool_or_auto(raw: object) -> bool | None:
+    """None for `auto`."""
+    return None if raw == "auto" else parse_bool(raw)
+
+
 def parse_list(raw: object) -> tuple[str, ...]:
     """A TOML array of strings, or one string with commas; empty elements are dropped."""
     if isinstance(raw, str):

@@ -169,7 +169,7 @@ class Mesh:
             swarm, self.links, self.standing, self._rendezvous, self._is_within, is_public=policy.is_public
         )
         self.offers.on_fetched = self.entrusting.fetched
-        self._manners = Manners(settings.upload_limit, policy, self.offers.reconsider)
+        self._manners = Manners(settings.upload_limit, settings.metered, policy, self.offers.reconsider)
         self.roles = Roles(
             self.links,
             self.members,
@@ -282,6 +282,7 @@ class Mesh:
     def _moved(self) -> None:
         """Interfaces or addresses changed: nobody may know where this node is now."""
         self._stand()
+        self._manners.moved()
         self._introductions.forget()
         self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self.presence.kinds)
         self.blame.pardon_all()

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
     """`mdns`: whether the network is asked for nodes, by multicast and by DNS. `may_meet`: False where nobody waits
-    for others at the start (`CI`). `started`: when the process did, in trio's time."""
+    for others at the start (`CI`). `started`: when the process did, in trio's time. `metered`: the user's word on the
+    connection, None without one."""
 
     data: Path
     listen: Address | None
     peers: tuple[Address, ...]
     mdns: bool
     upload_limit: UploadLimit
+    metered: bool | None
     is_seed: bool
     may_meet: bool
     started: float

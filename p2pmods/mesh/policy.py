@@ -25,6 +25,7 @@ class SharingPolicy:
         self.database = database
         self._is_private = is_private
         self.paused = False  # by the user
+        self.is_metered = False  # the connection is paid by the byte
         self.reluctance: str | None = None  # why nothing is given at the moment, though the user did not say so
 
     @property

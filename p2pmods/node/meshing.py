@@ -13,6 +13,7 @@ from p2pmods.directory.ability import (
     CAPTIVE,
     DATABASE,
     FAILING,
+    METERED,
     NO_UPSTREAM,
     ORIGIN,
     PROXY,
@@ -158,6 +159,7 @@ class Meshing:
             peers=config.peers,
             mdns=config.mdns and not (is_ci and config.origins["mdns"] == "default"),
             upload_limit=config.upload_limit,
+            metered=config.metered,
             is_seed=config.seed,
             may_meet=not is_ci,
             started=trio.current_time() - (time.monotonic() - BEGAN),
@@ -224,6 +226,7 @@ def ability_of(config: Config, policy: SharingPolicy, checksums: Checksums, upst
         kind = PROXY if "url" in steps else ORIGIN
     flags = DATABASE if checksums.statistics().state in ("ok", "unreached") else 0
     flags |= UPLOADS if policy.gives else 0
+    flags |= METERED if policy.is_metered else 0
     flags |= CAPTIVE if statistics.is_captive else 0
     flags |= FAILING if statistics.state == "offline" else 0
     success = statistics.last_success

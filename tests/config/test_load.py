@@ -386,3 +386,13 @@ def test_nobody_is_a_seed_who_does_not_say_so() -> None:
     config = load()
     assert (config.seed, config.seed_limit) == (False, 100 * 10**9)
     assert load(environ={"P2PMODS_SEED": "on"}).seed
+
+
+@pytest.mark.parametrize(("text", "value"), [("auto", None), ("yes", True), ("off", False)])
+def test_whether_a_connection_is_metered_is_told_by_the_machine_or_by_the_user(text: str, value: bool | None) -> None:
+    assert load().metered is None
+    config = load(flags={"metered": text})
+    assert config.metered is value
+    assert load(flags={"metered": config.texts["metered"]}).metered is value
+    with pytest.raises(UsageError, match="auto, or true"):
+        load(flags={"metered": "perhaps"})

@@ -52,9 +52,9 @@ def test_a_wire_has_no_cap_and_the_air_has_one_unless_the_user_says_otherwise(
 
 
 def test_nothing_is_given_from_a_weak_battery_unless_the_user_says_otherwise() -> None:
-    assert why_not_give(AUTO, 49) == "the battery is at 49 %"
+    assert why_not_give(AUTO, 49, metered=False) == "the battery is at 49 %"
     for limit, charge in ((AUTO, 50), (AUTO, None), (OFF, 1), (SOME, 1)):
-        assert why_not_give(limit, charge) is None
+        assert why_not_give(limit, charge, metered=False) is None
 
 
 def supply(place: Path, **words: str) -> None:
@@ -90,15 +90,15 @@ async def test_a_reluctant_node_gives_and_offers_nothing_and_says_why(
     mesh = scene.mesh
     reconsidered = []
     monkeypatch.setattr(manners, "battery", lambda: 20)
-    kept = manners.Manners(AUTO, mesh.policy, lambda: reconsidered.append(mesh.policy.gives))
-    kept.look()
+    kept = manners.Manners(AUTO, False, mesh.policy, lambda: reconsidered.append(mesh.policy.gives))
+    await kept.look()
     assert await refused(scene.eve, scene.ann, GetFile(module.path, module.version, ZIP, 0)) == BUSY
     report = (await scene.ann.status())["mesh"]
     assert report["reluctance"] == "the battery is at 20 %"
     assert not can_upload(scene)
-    kept.look()
+    await kept.look()
     monkeypatch.setattr(manners, "battery", lambda: None)
-    kept.look()
+    await kept.look()
     assert reconsidered == [False, True]
     assert (await scene.ann.status())["mesh"]["reluctance"] is None
     assert can_upload(scene)

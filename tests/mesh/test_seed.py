@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -213,7 +214,7 @@ async def test_a_seed_that_has_no_room_or_gives_nothing_says_so_and_goes_on_late
     if reason == "store":
         monkeypatch.setattr(work, "_limit", 0)
     elif reason == "disk":
-        monkeypatch.setattr(copying.shutil, "disk_usage", lambda _path: usage)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
     else:
         await seed.control("POST", "pause", {"paused": True})
     ann = await room.start("ann", seed)
