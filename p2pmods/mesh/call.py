@@ -21,6 +21,8 @@ class Carrier(Protocol):
     @property
     def host(self) -> str: ...
     @property
+    def here(self) -> str: ...
+    @property
     def mux(self) -> Mux: ...
     def flush(self) -> None: ...
     async def wait_room(self, request: int) -> None: ...
@@ -49,6 +51,11 @@ class Call:
     def host(self) -> str:
         """The address of who asks, as the link that the call came over shows it."""
         return self._link.host.removeprefix("::ffff:")
+
+    @property
+    def here(self) -> str:
+        """The address of this machine at which that link ends; empty when that is not known any more."""
+        return self._link.here
 
     @property
     def is_notice(self) -> bool:

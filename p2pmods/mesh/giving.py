@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 MAX_UPLOADS: Final = 32  # bodies on their way at once; whoever comes then is sent elsewhere
 MAX_OF_PEER: Final = 16  # of them to one peer, who may take them as slowly as it likes; go asks for ten files at once
+OVER_VPN: Final = "gives nothing over a VPN"  # at once: patience would be in vain
 SMALL_DEADLINE: Final = 20.0  # seconds that a peer waits at most for small files that are fetched for it
 
 log = structlog.get_logger()
@@ -149,6 +150,9 @@ class Giving:
         if not self.policy.gives:
             await call.refuse(BUSY, "does not give at the moment")
             return
+        if not self.policy.gives_over(call.here):
+            await call.refuse(NOT_HELD, OVER_VPN)
+            return
         if self._now.total() >= MAX_UPLOADS or self._now[call.peer] >= MAX_OF_PEER:
             await call.refuse(BUSY, "gives enough already")
             return
@@ -214,7 +218,7 @@ class Giving:
         except P2pmodsError as error:
             await call.refuse(NOT_HELD, str(error))
             return
-        may = self.policy.may_ask(path) and self.policy.gives
+        may = self.policy.may_ask(path) and self.policy.gives_over(call.here)
         small = self.shelf.held_small(question) if may else None
         if may and small is None and await self.shelf.look_again(question.key.module):
             small = self.shelf.held_small(question)

@@ -43,7 +43,8 @@ class Presence:
     """Where this node is: `endpoints` for its record, `announced` and `multicast` (IP addresses) for mDNS.
 
     `multicast` has one address for each interface to speak on. `subnets` are those of the interfaces in use: who is
-    in one of them is near, and `kinds` what these are.
+    in one of them is near, and `kinds` what these are. `tunnels` are this machine's addresses in VPNs, but the
+    one that the user named.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -52,6 +53,7 @@ class Presence:
     subnets: tuple[IPNetwork, ...]
     kinds: frozenset[Kind]
     port: int
+    tunnels: frozenset[str] = frozenset()
 
     @property
     def best(self) -> Address:
@@ -122,6 +124,8 @@ def presence(interfaces: Iterable[Interface], listen_host: str, port: int) -> Pr
         subnets=tuple(dict.fromkeys(ip.network for ip in addresses)),
         kinds=frozenset(interface.kind for interface, ips in parts if ips),
         port=port,
+        tunnels=frozenset(str(ip.ip) for i in interfaces if i.kind is Kind.VPN for ip in i.addresses)
+        - {str(listening)},
     )
 
 

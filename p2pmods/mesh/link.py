@@ -75,6 +75,11 @@ class Link:
         return self._traffic.asked, self._traffic.answered
 
     @property
+    def here(self) -> str:
+        """This machine's address at this end of it; empty once the connection is gone."""
+        return self.socket.here
+
+    @property
     def is_usable(self) -> bool:
         """Requests can be made."""
         return self._is_secure and not self.mux.is_going and not self.reason

@@ -198,14 +198,13 @@ class Mesh:
         """Until cancelled. Started when peers can be asked, though none may be known yet."""
         watch = MachineWatch(on_wake=self._woke, on_change=self._moved)
         async with trio.open_nursery() as self._services:
-            services = self._services
             for part in (self.desk, self.links, self.members, self.offers, self.sowing, self.errands):
-                await services.start(part.run)
+                await self._services.start(part.run)
             for work in (self.roles, self.entrusting, self._manners, watch):
-                services.start_soon(work.run)
-            services.start_soon(self._discovery.run, self.presence)
+                self._services.start_soon(work.run)
+            self._services.start_soon(self._discovery.run, self.presence)
             if self._mdns is not None:
-                services.start_soon(self._mdns.run, self.presence)
+                self._services.start_soon(self._mdns.run, self.presence)
             task_status.started()
 
     async def settled(self) -> None:
@@ -234,8 +233,6 @@ class Mesh:
         self.members.meet(node)
         return node
 
-    # What happens
-
     def _linked(self, node: str) -> None:
         """There is a new link to this node, whoever dialled."""
         self.blame.pardon(node)
@@ -247,6 +244,7 @@ class Mesh:
 
     def _stand(self) -> None:
         self.presence, flags = look_around(self._settings.listen, self._sockets.port)
+        self.policy.tunnels = self.presence.tunnels if self._settings.upload_limit.is_automatic else frozenset()
         self.standing.stand(self.presence.endpoints, flags | SEED * self._settings.is_seed)
 
     def _is_within(self, host: str) -> bool:

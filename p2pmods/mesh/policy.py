@@ -26,12 +26,17 @@ class SharingPolicy:
         self._is_private = is_private
         self.paused = False  # by the user
         self.is_metered = False  # the connection is paid by the byte
+        self.tunnels: frozenset[str] = frozenset()  # addresses of this machine over which nothing is given
         self.reluctance: str | None = None  # why nothing is given at the moment, though the user did not say so
 
     @property
     def gives(self) -> bool:
         """Whether anything is given now."""
         return not self.paused and self.reluctance is None
+
+    def gives_over(self, here: str) -> bool:
+        """Whether anything is given now over links that end at this address of this machine."""
+        return self.gives and here not in self.tunnels
 
     def may_ask(self, path: str) -> bool:
         """Whether a peer may hear the name of this module path."""

@@ -12,6 +12,7 @@ import trio
 from p2pmods.errors import MalformedData, P2pmodsError, PeerError, StoreError
 from p2pmods.identity.records import open_record
 from p2pmods.mesh.following import follow
+from p2pmods.mesh.giving import OVER_VPN
 from p2pmods.mesh.growing import GrowthStopped
 from p2pmods.mesh.seeds import Seed, SeedStopped
 from p2pmods.mesh.turns import Turns
@@ -95,6 +96,9 @@ class Seeding:
             return
         if not self._giving.policy.gives:
             await call.refuse(BUSY, "does not give at the moment")
+            return
+        if not self._giving.policy.gives_over(call.here):
+            await call.refuse(NOT_HELD, OVER_VPN)
             return
         seed = await self._sowing.seed_of(asked.name, key)
         if seed is None:

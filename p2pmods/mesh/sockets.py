@@ -57,6 +57,14 @@ class SecureSocket:
         return self._tls.object
 
     @property
+    def here(self) -> str:
+        """The address of this end; empty once it is closed."""
+        try:
+            return str(self._sock.getsockname()[0]).removeprefix("::ffff:")
+        except OSError:
+            return ""
+
+    @property
     def has_unsent(self) -> bool:
         return bool(self._unsent) or self._tls.has_output
 

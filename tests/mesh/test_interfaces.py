@@ -81,6 +81,13 @@ def test_near_is_what_shares_a_subnet() -> None:
     assert not here.is_near("example.com")
 
 
+def test_addresses_in_vpns_are_tunnels_but_the_one_that_the_user_named() -> None:
+    other = interface("wg0", Kind.VPN, "10.99.0.2/24", "fd00::2/64")
+    assert presence([LO, ETH, VPN, other], "", 4000).tunnels == {"10.8.0.2", "10.99.0.2", "fd00::2"}
+    assert presence([LO, ETH, VPN, other], "10.99.0.2", 4000).tunnels == {"10.8.0.2", "fd00::2"}
+    assert presence([LO, ETH], "", 4000).tunnels == frozenset()
+
+
 def test_this_machine_has_a_loopback_interface() -> None:
     assert any(one.kind is Kind.LOOPBACK and not one.is_used for one in read_interfaces())
 

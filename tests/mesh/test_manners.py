@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +16,11 @@ from p2pmods.mesh import manners
 from p2pmods.mesh.interfaces import presence
 from p2pmods.mesh.kinds import Kind
 from p2pmods.mesh.manners import WIFI_RATE, battery, upload_rate, why_not_give
-from p2pmods.swarm.messages import BUSY, ZIP, GetFile
+from p2pmods.swarm.messages import BUSY, MOD, NOT_HELD, READY, YOURSELF, ZIP, GetFile, GetSmall, SmallHead
 from p2pmods.swarm.pieces import LARGE, Follow, GetPieces, ObjectName
+from tests.mesh.hostile import digest
 from tests.mesh.people import interface
-from tests.mesh.test_what_is_given import hold, refused
+from tests.mesh.test_what_is_given import body, hold, refused
 from tests.world import noise
 
 if TYPE_CHECKING:
@@ -80,6 +82,37 @@ def test_what_is_left_in_the_battery(tmp_path: Path) -> None:
 def can_upload(scene: Scene) -> bool:
     """Whether it says so when it claims a zip."""
     return bool(scene.mesh.outlook.ability().flags & UPLOADS)
+
+
+async def test_nothing_is_given_over_a_vpn_and_who_asks_there_goes_elsewhere_at_once(scene: Scene) -> None:
+    module = scene.next_version()
+    await hold(scene, module)
+    data = scene.world.zips[module]
+    asked = [
+        GetFile(module.path, module.version, ZIP, 0),
+        Follow(ObjectName(module.path, module.version, digest(data), None), 0, scene.eve.record),
+    ]
+    small = GetSmall(module.path, module.version, MOD, False, 0, 8)
+    scene.mesh.policy.tunnels = frozenset({"127.0.0.1"})
+    for question in asked:
+        assert await refused(scene.eve, scene.ann, question) == NOT_HELD
+    assert (await body(scene.eve, scene.ann, small))[0] == SmallHead(YOURSELF)
+    scene.mesh.policy.tunnels = frozenset({"10.8.0.5"})
+    assert (await body(scene.eve, scene.ann, asked[0]))[1] == data
+    assert (await body(scene.eve, scene.ann, small))[0] == SmallHead(READY)
+
+
+async def test_a_vpn_is_one_unless_the_user_said_how_much_may_be_given(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = presence([WIRE, interface("tun0", Kind.VPN, "10.8.0.5/24")], "", 1)
+    monkeypatch.setattr("p2pmods.mesh.mesh.look_around", lambda _listen, _port: (here, 0))
+    mesh = scene.mesh
+    mesh._stand()
+    assert mesh.policy.tunnels == {"10.8.0.5"}
+    mesh._settings = replace(mesh._settings, upload_limit=OFF)
+    mesh._stand()
+    assert mesh.policy.tunnels == frozenset()
 
 
 async def test_a_reluctant_node_gives_and_offers_nothing_and_says_why(

@@ -103,14 +103,13 @@ async def test_a_node_on_a_metered_connection_says_so_and_fetches_for_nobody(
     assert ability().flags & (METERED | UPLOADS) == METERED
     assert not ability().is_capable
     await Manners(OFF, None, policy, lambda: None).look()
-    assert policy.gives
+    assert policy.reluctance is None
     assert not ability().is_capable  # the user lets it give, and homes do not have it fetch all the same
     await Manners(AUTO, False, policy, lambda: None).look()
-    assert policy.gives
     assert ability().is_capable
     is_so[0] = None
     await Manners(AUTO, True, policy, lambda: None).look()
-    assert not policy.gives
+    assert not ability().flags & UPLOADS
     await Manners(AUTO, None, policy, lambda: None).look()
     assert ability().is_capable
 
