@@ -55,6 +55,7 @@ class Claimant:
         self._sources = 0
         self._losses = 0  # of the present source
         self._insisted = 0
+        self._fetched = 0  # bytes
         self._has_received = False  # anything, from any source
         self._lost: set[bytes] = set()  # tokens of fetchers of which nothing is expected any more
         self._vouchers: list[str] = []  # homes that named the present fetcher
@@ -100,9 +101,11 @@ class Claimant:
         """All bytes came that the present source has; until `finished` or `lost` they are being verified."""
         self._patience.complete(now=now)
 
-    def progress(self, received: int, *, limited: bool = False) -> None:
+    def progress(self, received: int, *, limited: bool = False, now: float) -> None:
         """The fetch from upstream has `received` bytes; `limited`: the upstream said to slow down."""
         if self.tenure is not None:
+            self._around.inflow.fetched(max(0, received - self._fetched), now=now)
+            self._fetched = received
             self.tenure.progress(received, limited=limited)
 
     def lost(self, *, now: float) -> list[ClaimAction]:

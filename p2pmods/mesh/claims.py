@@ -91,11 +91,11 @@ class ZipClaim:
 
     def progress(self, size: int) -> None:
         """The upstream has delivered `size` bytes in all."""
-        self._machine.progress(size)
+        self._machine.progress(size, now=trio.current_time())
 
     def limited(self, size: int) -> None:
         """The upstream has delivered `size` bytes, and wants a pause."""
-        self._machine.progress(size, limited=True)
+        self._machine.progress(size, limited=True, now=trio.current_time())
 
     def finished(self, holding: Holding | None) -> None:
         """The zip is here; `holding` when others can get it from here now."""

@@ -12,7 +12,7 @@ from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Tell
 from p2pmods.directory.asking import Surroundings, Wanted
 from p2pmods.directory.claimant import Claimant, State
 from p2pmods.directory.coldstart import ColdStart
-from p2pmods.directory.inflow import Inflow
+from p2pmods.directory.inflow import FLOOR, Inflow
 from p2pmods.directory.messages import (
     DONE,
     FAILED,
@@ -35,7 +35,7 @@ from p2pmods.directory.proof import grant_terms
 from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.directory.strikes import Strikes
 from p2pmods.testing.room import ABLE, MODULE
-from tests.directory.parts import ANN, BOB, EVE, FIRST, KEY, SECOND, THIRD, changed, holding_of, of
+from tests.directory.parts import ANN, BOB, EVE, FIRST, KEY, SECOND, THIRD, changed, holding_of, key_of, of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from p2pmods.testing.room import Member
 
 DEADLINE = 100.0
+OTHER = "example.com/other@v1.0.0"
 
 
 class Ann:
@@ -141,11 +142,11 @@ def test_a_grant_goes_upstream_and_is_told_to_all_homes_every_two_seconds() -> N
     actions = ann.answer(Grant(terms()))
     assert upstream(actions) == [True]
     assert {tell.node for tell in of(Tell, actions)} == {FIRST.id, SECOND.id, THIRD.id}
-    ann.claim.progress(77, limited=True)
+    ann.claim.progress(77, limited=True, now=ann.now)
     told = of(Tell, ann.wait(2))
     assert [tell.message for tell in told] == [Renew(KEY, terms(), 77, True, ANN.record)] * 3
     assert len(of(Tell, ann.wait(20))) == 30
-    ann.claim.progress(2 * MAX_SIZE)
+    ann.claim.progress(2 * MAX_SIZE, now=ann.now)
     assert of(Tell, ann.wait(2))[0].message.received == MAX_SIZE
 
 
@@ -353,6 +354,30 @@ def test_a_fetcher_that_has_sent_something_is_complained_about_three_times_to_th
         assert (ask.node, ask.message.urgent, ask.message.avoid) == (FIRST.id, True, (BOB.id,))
     assert upstream(ann.answer(waiting_for(BOB))) == [False]
     assert ann.silent.struck(now=ann.now) == {BOB.id}
+
+
+def test_who_fills_the_line_itself_does_not_find_others_slow() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    fetching = Claimant(Wanted(key_of(OTHER), OTHER, ABLE, ANN.record), ann.around, deadline=DEADLINE)
+    (ask,) = fetching.handle_timer(now=ann.now)
+    fetching.answered(ask.ask, Grant(grant_terms(FIRST.key, key_of(OTHER), ANN.id, bytes(16))), now=ann.now)
+    for second in range(1, 8):
+        fetching.progress(second * FLOOR, now=ann.now)
+        ann.receive(1000)
+        assert ann.wait(1) == []
+    for _ in range(6):
+        fetching.progress(7 * FLOOR, now=ann.now)  # nothing more comes
+        ann.receive(1000)
+        ann.wait(1)
+    assert ann.asked.message.urgent
+
+
+def test_what_is_fetched_does_not_hide_that_peers_are_silent() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    ann.inflow.fetched(FLOOR, now=ann.now + 2.9)
+    assert of(Ask, ann.wait(3))
 
 
 def test_where_the_upstream_limits_its_fetcher_waiters_do_not_pile_on() -> None:
