@@ -236,7 +236,7 @@ class Peering:
         self, key: FileKey, tenure: Tenure, claim: ZipClaim, sharing: ExitStack
     ) -> Callable[[Backing], Growing]:
         def watch(backing: Backing) -> Growing:
-            growing = Growing(backing, claim.progress, claim.limited, tenure.served)
+            growing = Growing(backing, claim.progress, claim.limited)
             sharing.enter_context(self._mesh.growing.share(key, tenure.terms.token, growing))
             return growing
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 import trio
 
-from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay
+from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Tell
 from p2pmods.errors import PeerError
 from p2pmods.mesh.desk import seconds_until
 
@@ -107,6 +107,15 @@ class ZipClaim:
         if not self._is_over:
             self._is_over = True
             self._desk.tell_soon(self._machine.failed())
+
+    async def node_leaves(self) -> None:
+        """The node stops: the homes hear that they need not count on it."""
+        if not self._is_over:
+            self._is_over = True
+            async with trio.open_nursery() as nursery:
+                for action in self._machine.leave():
+                    if isinstance(action, Tell):
+                        nursery.start_soon(self._desk.tell, action)
 
     def stopped(self, home: str, stop: Stop) -> None:
         """A home says that another fetcher goes on."""

@@ -217,7 +217,7 @@ class Errands:
         with ExitStack() as sharing:
 
             def watch(backing: Backing) -> Growing:
-                growing = Growing(backing, lambda _size: None, lambda _at: None, lambda _peer: None)
+                growing = Growing(backing, lambda _size: None, lambda _at: None)
                 sharing.enter_context(self._growing.share(key, errand.token, growing))
                 errand.begun.set()
                 return growing

@@ -46,8 +46,7 @@ class Growing(Listener):
     """A sink for one file that is received; readers follow it.
 
     It ends in one of two ways: `finish` when all bytes are there, `stop` when they will not be. `on_bytes(size)` is
-    told of progress, `on_limited(size)` of a source that wants a pause, `served(peer)` of every peer that has read it
-    to its end.
+    told of progress, `on_limited(size)` of a source that wants a pause.
     """
 
     def __init__(
@@ -55,12 +54,10 @@ class Growing(Listener):
         backing: Backing,
         on_bytes: Callable[[int], None],
         on_limited: Callable[[int], None],
-        on_served: Callable[[str], None],
     ) -> None:
         self._backing = backing
         self._on_bytes = on_bytes
         self._on_limited = on_limited
-        self.served = on_served
         self._more = trio.lowlevel.ParkingLot()
         self._stopped: str | None = None
         self._expected: int | None = None

@@ -283,6 +283,12 @@ class Peers:
         if claim is not None:
             claim.stopped(home, stop)
 
+    async def leave(self) -> None:
+        """The node stops: what it fetches for all others may fetch."""
+        async with trio.open_nursery() as nursery:
+            for claim in self._claims.values():
+                nursery.start_soon(claim.node_leaves)
+
     def wake(self) -> None:
         """The node slept."""
         for claim in list(self._claims.values()):

@@ -100,7 +100,8 @@ class Seeding:
         if seed is None:
             await call.refuse(NOT_HELD, "not here")
             return
-        await self._tell(call, seed, key)
+        with self._giving.busy():
+            await self._tell(call, seed, key)
 
     async def _tell(self, call: Call, seed: Seed, key: FileKey) -> None:
         told = _Told(call.message.known)

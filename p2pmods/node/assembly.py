@@ -184,12 +184,14 @@ class Assembly:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(server.run, listeners)
+                nursery.start_soon(self._meshing.hand_over)
                 self._write_facts()
                 self._meshing.on_new_key = self._write_facts
                 task_status.started(node)
         finally:
             remove_node_file(config.data)
             with trio.CancelScope(shield=True, deadline=trio.current_time() + STOPPING):
+                await self._meshing.leave()
                 await self._writing.wait_empty()
                 self._client.close()
 

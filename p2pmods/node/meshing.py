@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from p2pmods.wire.proofs import Question
 
 BEGAN: Final = time.monotonic()  # about when the process did
+HANDOVER: Final = 2.0  # seconds for which a node that stops still gives what it is giving
+FAREWELL: Final = 0.2  # seconds for its last words
 AGAIN_AFTER: Final = 5.0  # seconds until a mesh that could not be begun anew is tried again
 
 log = structlog.get_logger()
@@ -166,6 +168,21 @@ class Meshing:
                 await self.mesh.cloned.wait()
                 nursery.cancel_scope.cancel()
             await self._become_another()
+
+    async def hand_over(self) -> None:
+        """Until cancelled, and then until peers have what they are being given; two seconds at most."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            if self.mesh is not None:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + HANDOVER):
+                    await self.mesh.giving.wait_idle()
+
+    async def leave(self) -> None:
+        """The node stops: tell the homes of what it fetches for all, as far as they are reached at once."""
+        if self.mesh is not None:
+            with trio.move_on_after(FAREWELL):
+                await self.mesh.peers.leave()
 
     async def _become_another(self) -> None:
         old = self.node_id

@@ -360,7 +360,7 @@ def test_who_fills_the_line_itself_does_not_find_others_slow() -> None:
     ann = Ann()
     ann.answer(waiting_for(BOB))
     fetching = Claimant(Wanted(key_of(OTHER), OTHER, ABLE, ANN.record), ann.around, deadline=DEADLINE)
-    (ask,) = fetching.handle_timer(now=ann.now)
+    (ask,) = of(Ask, fetching.handle_timer(now=ann.now))
     fetching.answered(ask.ask, Grant(grant_terms(FIRST.key, key_of(OTHER), ANN.id, bytes(16))), now=ann.now)
     for second in range(1, 8):
         fetching.progress(second * FLOOR, now=ann.now)

@@ -339,5 +339,5 @@ async def test_what_is_got_for_others_is_verified_before_it_is_kept(scene: Scene
 
 
 def _watched(backing: Any, seen: list[Any]) -> Any:
-    seen.append(Growing(backing, lambda _size: None, lambda _at: None, lambda _peer: None))
+    seen.append(Growing(backing, lambda _size: None, lambda _at: None))
     return seen[-1]

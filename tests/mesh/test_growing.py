@@ -51,13 +51,8 @@ class Reading:
             self.end = str(error)
 
 
-def growing_of(receiver: Receiver, sizes: list[int] | None = None, served: list[str] | None = None) -> Growing:
-    return Growing(
-        receiver,
-        (sizes if sizes is not None else []).append,
-        lambda _size: None,
-        (served if served is not None else []).append,
-    )
+def growing_of(receiver: Receiver, sizes: list[int] | None = None) -> Growing:
+    return Growing(receiver, (sizes if sizes is not None else []).append, lambda _size: None)
 
 
 async def test_readers_follow_from_wherever_they_begin(receiver: Receiver) -> None:

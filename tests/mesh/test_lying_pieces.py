@@ -360,7 +360,7 @@ class InMemory(BytesSink):
 def fetched_by_ann(scene: Scene) -> Iterator[tuple[ObjectName, Arriving]]:
     """A zip that she says she is receiving, of which nothing is there yet."""
     module = scene.versions()
-    growing = Arriving(InMemory(), lambda _size: None, lambda _at: None, lambda _peer: None)
+    growing = Arriving(InMemory(), lambda _size: None, lambda _at: None)
     with scene.mesh.growing.share(FileKey(module, FileKind.ZIP), TOKEN, growing):
         yield ObjectName(module.path, module.version, None, TOKEN), growing
 

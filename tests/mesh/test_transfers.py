@@ -136,7 +136,7 @@ async def test_a_large_file_that_grows_is_given_whole_only_to_who_cannot_take_pi
         Uploads(None),
         lambda *_one: None,
     )
-    growing = Growing(Nothing(), lambda _size: None, lambda _at: None, lambda _peer: None)
+    growing = Growing(Nothing(), lambda _size: None, lambda _at: None)
     growing.expects(LARGE)
     with giving.growing.share(KEY, TOKEN, growing):
         growing.write(b"PK")
