@@ -107,6 +107,11 @@ class Asking:
         self.home = fresh[0]
         return self._question(stalled, urgent, now)
 
+    def best(self, stalled: bytes | None, *, now: float) -> list[Ask]:
+        """The best home, whoever was asked before: all who have written off the same source meet there."""
+        self._tried.clear()
+        return self.next(stalled, urgent=True, now=now)
+
     def same(self, stalled: bytes | None, *, urgent: bool, now: float) -> list[Ask]:
         """The home that was asked last, once more."""
         if self.home in self._tried:

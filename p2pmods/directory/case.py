@@ -33,6 +33,7 @@ class Round:
     grantee: Pending
     ends: float
     asks: dict[int, str] = field(default_factory=dict)
+    is_extended: bool = False
 
 
 @dataclass(slots=True)
@@ -41,11 +42,13 @@ class Case:
 
     key: bytes
     lease: Lease | None = None
+    rival: Lease | None = None  # a second fetcher, to be stopped when the first is next heard of
     round: Round | None = None
     parked: list[Pending] = field(default_factory=list)  # until the round is over
     complaining: list[Pending] = field(default_factory=list)  # until enough complain, or `patience` ends
     patience: float = math.inf
     failed: Exclusions = field(default_factory=Exclusions)  # fetchers of this key
+    ended: bytes = b""  # the token of the lease that was released last
     disbelieved: Exclusions = field(default_factory=Exclusions)  # leases that nobody took up: tokens in hex
 
     def is_idle(self, now: float) -> bool:
@@ -90,8 +93,11 @@ class Cases:
         self.fail(case, now=now)
 
     def fail(self, case: Case, *, now: float) -> None:
-        """The case's lease is over without result; a fetcher that had taken it up gets no other for a minute."""
-        lease, case.lease = case.lease, None
+        """The case's lease is over without result; a fetcher that had taken it up gets no other for a minute.
+
+        Its rival goes on, if there is one.
+        """
+        lease, case.lease, case.rival = case.lease, case.rival, None
         if lease is not None and lease.is_firm:
             case.failed.exclude(lease.terms.fetcher, now=now)
             self.excluded.exclude(lease.terms.fetcher, now=now)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from p2pmods.directory.messages import Growing, Holding, Stop
 
 MAX_SOURCES: Final = 6  # fetchers and sets of providers that one claim tries
+INSIST: Final = 2  # times that a complaint is said again: to others, too, a fetcher may look too slow a second later
 
 
 class State(Enum):
@@ -53,7 +54,10 @@ class Claimant:
         self._source: Growing | tuple[str, ...] = ()  # a fetcher, or providers
         self._sources = 0
         self._losses = 0  # of the present source
-        self._lost: set[bytes] = set()  # tokens of fetchers that could not be reached or broke off
+        self._insisted = 0
+        self._fetched = 0  # bytes
+        self._has_received = False  # anything, from any source
+        self._lost: set[bytes] = set()  # tokens of fetchers of which nothing is expected any more
         self._vouchers: list[str] = []  # homes that named the present fetcher
         self._alone_at = math.inf
 
@@ -89,6 +93,7 @@ class Claimant:
 
     def received(self, count: int, *, now: float) -> None:
         """`count` bytes of the zip came from peers."""
+        self._has_received = True
         self._around.inflow.received(count, now=now)
         self._patience.received(now=now)
 
@@ -96,9 +101,11 @@ class Claimant:
         """All bytes came that the present source has; until `finished` or `lost` they are being verified."""
         self._patience.complete(now=now)
 
-    def progress(self, received: int, *, limited: bool = False) -> None:
+    def progress(self, received: int, *, limited: bool = False, now: float) -> None:
         """The fetch from upstream has `received` bytes; `limited`: the upstream said to slow down."""
         if self.tenure is not None:
+            self._around.inflow.fetched(max(0, received - self._fetched), now=now)
+            self._fetched = received
             self.tenure.progress(received, limited=limited)
 
     def lost(self, *, now: float) -> list[ClaimAction]:
@@ -106,9 +113,7 @@ class Claimant:
         if self.state is not State.RECEIVING or (self.is_asking and self._asking.urgent):
             return []  # a home is told already; one that was only asked whether to wait on is told now
         self._losses += 1
-        if not isinstance(self._source, tuple):
-            self._lost.add(self._source.token)
-        return [*self._asking.same(self._write_off(), urgent=True, now=now)]
+        return [*self._asking.best(self._write_off(), now=now)] or self._go_alone(now)
 
     def stopped(self, peer: str, stop: Stop, *, now: float) -> list[ClaimAction]:
         """The home `peer` says that another fetcher goes on, or that nobody waits for this one any more."""
@@ -136,7 +141,7 @@ class Claimant:
         return self._end(FAILED)
 
     def leave(self) -> list[ClaimAction]:
-        """The node leaves the swarm; what it has it gives until `tenure.leaves_at`."""
+        """The node leaves the swarm."""
         return self._end(LEFT)
 
     def wake(self, *, now: float) -> list[ClaimAction]:
@@ -193,9 +198,8 @@ class Claimant:
             if self._losses == 1:  # to others it may be there: once more
                 self._losses += 1
                 return [Relay(growing, answer.record)]
-            if self._asking.urgent:  # all who were asked agree, so it is the fetcher that is to blame
-                self._around.silent.strike(growing.fetcher, now=now)
-                return self._go_alone(now)
+            if self._asking.urgent:
+                return self._insist(growing, now)
             self._patience.confirm(now=now)
             return []
         self._blame(now)
@@ -206,12 +210,20 @@ class Claimant:
         self._patience.limited = answer.limited
         return actions
 
+    def _insist(self, growing: Growing, now: float) -> list[ClaimAction]:
+        """A home that was told still counts on the fetcher: others may find out only now that it gives nothing."""
+        if self._patience.has_begun and self._insisted < INSIST:
+            self._insisted += 1
+            return [*self._asking.same(growing.token, urgent=True, now=now)]
+        self._around.silent.strike(growing.fetcher, now=now)  # all who were asked agree, so it is to blame
+        return self._go_alone(now)
+
     def _receive(self, source: Growing | tuple[str, ...], action: ClaimAction, now: float) -> list[ClaimAction]:
         self._sources += 1
         if self._sources > MAX_SOURCES:
             return self._go_alone(now)
         self.state = State.RECEIVING
-        self._source, self._losses = source, 0
+        self._source, self._losses, self._insisted = source, 0, 0
         self._patience = Patience(self._around.inflow, now=now)
         return [action]
 
@@ -224,7 +236,10 @@ class Claimant:
             token = self._source.token
             asks = self._asking.next(token, now=now) or self._asking.same(token, urgent=False, now=now)
             return [*asks]
-        return [*self._asking.next(self._write_off(), urgent=True, now=now)] or self._go_alone(now)
+        stalled = self._write_off()
+        if self._has_received:  # the homes told the truth
+            return [*self._asking.best(stalled, now=now)] or self._go_alone(now)
+        return [*self._asking.next(stalled, urgent=True, now=now)] or self._go_alone(now)
 
     def _write_off(self) -> bytes | None:
         """Nothing is expected of the present source any more: the token of a fetcher to complain about."""
@@ -232,6 +247,7 @@ class Claimant:
             self._asking.useless(list(self._source))
             return None
         self._asking.useless([self._source.fetcher])
+        self._lost.add(self._source.token)
         return self._source.token
 
     def _disappointed(self, now: float) -> list[ClaimAction]:
@@ -243,9 +259,9 @@ class Claimant:
         return [*self._asking.repeat(now=now)] or self._go_alone(now)
 
     def _blame(self, now: float) -> None:
-        """A home knows better than those that named the present source, whose bytes did not come."""
+        """A home knows better than those that named the present source, unless bytes of it came."""
         for home in self._vouchers:
-            if home != self._asking.home:
+            if home != self._asking.home and not self._patience.has_begun:
                 self._around.strikes.strike(home, now=now)
         self._vouchers = []
 

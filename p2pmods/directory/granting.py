@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from p2pmods.directory.rendezvous import Rendezvous
     from p2pmods.wire.entropy import Entropy
 
-ASK_FOR: Final = 0.1  # seconds for the other homes' word
+ASK_FOR: Final = 0.25  # seconds for the other homes' word; TCP sends a lost segment again after 0.2 s
+LATE: Final = 0.05  # seconds after which a home that looks at its clock was busy itself
 
 
 class Granting:
@@ -67,18 +68,26 @@ class Granting:
         self._cases.schedule(case)
         return actions or self.conclude(case, now=now)
 
+    def time_is_up(self, case: Case, *, now: float) -> list[HomeAction]:
+        """Not all homes have answered. When this one was busy their answers may lie there unread: it waits again."""
+        assert case.round is not None
+        if now - case.round.ends < LATE or case.round.is_extended:
+            return self.conclude(case, now=now)
+        case.round.ends, case.round.is_extended = now + ASK_FOR, True
+        return []
+
     def conclude(self, case: Case, *, now: float) -> list[HomeAction]:
-        """Nobody objected in time: the lease is granted."""
+        """Nobody objects: the lease is granted."""
         grantee = self._end(case)
         assert case.lease is not None
-        case.lease.heard = now
+        case.lease.heard, case.lease.is_granted = now, True
         return [Reply(grantee.call, Grant(case.lease.terms))]
 
     def overtake(self, case: Case, lease: Lease) -> None:
         """Another lease stands; a claimant that was about to get one is parked like the others."""
         if case.round is not None:
             case.parked.insert(0, self._end(case))
-        case.lease = lease
+        case.lease, case.rival = lease, None
 
     def answered(self, ask: int, answer: object, *, now: float) -> tuple[Case | None, list[HomeAction]]:
         """What another home said to an intention, None when it said nothing; the case that it was about."""
@@ -142,7 +151,8 @@ class Granting:
     def _stands(self, case: Case, terms: Terms, now: float) -> bool:
         """Whether a lease that another home knows of is a reason not to grant one."""
         disbelieved = case.disbelieved.excludes(terms.token.hex(), now=now)
-        believed = not disbelieved and self.is_believed(terms, case.key)
+        is_over = disbelieved or terms.token == case.ended  # which a home that was not told yet does not know
+        believed = not is_over and self.is_believed(terms, case.key)
         return believed and self._cases.may_fetch(case, terms.fetcher, now=now)
 
     def _give_way(self, case: Case, peer: str, intend: Intend, now: float) -> None:
@@ -152,7 +162,7 @@ class Granting:
             self._cases.fail(case, now=now)
 
     def _is_before(self, lease: Lease, peer: str, key: bytes) -> bool:
-        return lease.is_firm or score(key, lease.terms.home) < score(key, peer)
+        return lease.is_firm or lease.is_granted or score(key, lease.terms.home) < score(key, peer)
 
     def _pass_on(self, case: Case, answer: Intended) -> list[HomeAction]:
         """Another home knows who holds it: those claimants who can use that have their answer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -17,7 +17,6 @@ from p2pmods.directory.actions import Ask, HomeAction, Refuse, Reply
 from p2pmods.directory.case import MAX_PARKED, Case, Cases, Pending
 from p2pmods.directory.granting import Granting
 from p2pmods.directory.messages import (
-    MAX_AVOIDED,
     MAX_DELAY,
     MAX_FOUND,
     MAX_FOUND_RECORDS,
@@ -82,7 +81,7 @@ class LeaseHome:
         self._cases = Cases()
         self._granting = Granting(node, signer, rendezvous, self._cases, holdings, entropy, self._numbers)
         self._tenancies = Tenancies(node, rendezvous, self._cases, self._granting, holdings)
-        self._passed_on: dict[int, tuple[str, Pending]] = {}
+        self._passed_on: dict[int, Pending] = {}
 
     def claim(self, call: int, peer: str, claim: Claim, *, now: float) -> list[HomeAction]:
         """`peer` wants a zip; another home's word is needed when it claims for somebody else."""
@@ -97,8 +96,9 @@ class LeaseHome:
         best = self._rendezvous.homes(key, frozenset(claim.avoid))[:1]
         if claim.claimant is None and best and best[0] != self._node and len(self._passed_on) < MAX_PASSED_ON:
             ask = next(self._numbers)
-            self._passed_on[ask] = (best[0], pending)
-            return [Ask(ask, best[0], _changed(claim, claimant=peer), PASS_ON_FOR)]
+            self._passed_on[ask] = pending
+            passed: Claim = attrs.evolve(claim, claimant=peer)  # type: ignore[misc] # mypy sees no attrs class behind @message
+            return [Ask(ask, best[0], passed, PASS_ON_FOR)]
         return self._take(key, pending, now)
 
     def intend(self, call: int, peer: str, intend: Intend, *, now: float) -> list[HomeAction]:
@@ -135,11 +135,12 @@ class LeaseHome:
 
     def answered(self, ask: int, answer: object, *, now: float) -> list[HomeAction]:
         """Another home answered."""
-        better, pending = self._passed_on.pop(ask, ("", None))
+        pending = self._passed_on.pop(ask, None)
         if pending is not None:
             if isinstance(answer, _ANSWERS):
                 return [Reply(pending.call, answer)]
-            return self._stand_in(better, pending, now)
+            # The better home is still heeded: it may have granted a lease, and be slow to say so.
+            return self._take(self._key_of(pending.claim.module), pending, now)
         case, actions = self._granting.answered(ask, answer, now=now)
         return actions + self._unpark(case, now)
 
@@ -159,7 +160,7 @@ class LeaseHome:
             if case is None:
                 continue
             if case.round is not None and case.round.ends <= now:
-                actions += self._granting.conclude(case, now=now)
+                actions += self._granting.time_is_up(case, now=now)
             self._cases.lapse(case, now=now)
             actions += self._unpark(case, now)
             if case.patience <= now:
@@ -169,7 +170,7 @@ class LeaseHome:
 
     def wake(self) -> list[HomeAction]:
         """The node slept: it is home to nothing until it is told anew."""
-        waiting = [pending for _, pending in self._passed_on.values()] + self._cases.clear()
+        waiting = [*self._passed_on.values(), *self._cases.clear()]
         self._passed_on.clear()
         self._granting.clear()
         self._holdings.clear()
@@ -188,12 +189,6 @@ class LeaseHome:
         lease = self.lease_of(key)
         growing = lease.growing if lease is not None and lease.is_firm and lease.expires > now else None
         return Location(self._holdings.table.holders(key, MAX_FOUND, now=now), growing)
-
-    def _stand_in(self, better: str, pending: Pending, now: float) -> list[HomeAction]:
-        """The better home does not answer."""
-        avoid = (*pending.claim.avoid, better)[-MAX_AVOIDED:]
-        claim = _changed(pending.claim, avoid=avoid)
-        return self._take(self._key_of(claim.module), replace(pending, claim=claim), now)
 
     def _take(self, key: bytes, pending: Pending, now: float) -> list[HomeAction]:
         case = self._cases.obtain(key, now=now)
@@ -279,7 +274,3 @@ class LeaseHome:
 
 def _ableness(pending: Pending) -> tuple[bool, tuple[int, int]]:
     return pending.claim.ability.is_capable, pending.claim.ability.rank
-
-
-def _changed(claim: Claim, **fields: object) -> Claim:
-    return attrs.evolve(claim, **fields)  # type: ignore[misc] # mypy sees no attrs class behind @message

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 LIFE: Final = 10.0  # seconds since the last renewal
 RENEWED_EVERY: Final = 2.0
 QUIET: Final = 3.0  # a fetcher that was not heard of for so long is given up when a waiter complains
+FRESH: Final = 1.0  # seconds in which a fetcher that was heard of counts as alive
 INTENDED_LIFE: Final = 3.0  # of a lease that its fetcher has not taken up, by renewing it
 _MOST_WAITERS: Final = 1024
 _FEWEST: Final = 2  # complaints that end a lease
@@ -26,6 +27,7 @@ class Lease:
     terms: Terms
     heard: float
     is_firm: bool = False
+    is_granted: bool = False  # by this home: its claimant has the answer, or will
     received: int = 0  # bytes that the fetcher says it has
     limited: bool = False  # its upstream lets nobody go faster
     waiters: set[str] = field(default_factory=set)
@@ -47,6 +49,10 @@ class Lease:
     def is_quiet(self, now: float) -> bool:
         """Whether its fetcher missed a renewal."""
         return now - self.heard >= QUIET
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether its fetcher was heard of just now."""
+        return now - self.heard <= FRESH
 
     def wait(self, node: str) -> None:
         """`node` was told to wait for it."""

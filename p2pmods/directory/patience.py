@@ -36,6 +36,11 @@ class Patience:
         self._last = now
         self._confirmed: float | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether bytes came since the source was named: it is one."""
+        return self._first is not None
+
     def received(self, *, now: float) -> None:
         """A byte of this transfer came."""
         self._last = now

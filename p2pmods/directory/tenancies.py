@@ -41,6 +41,8 @@ class Tenancies:
             self.forged += 1
             return case, []
         self._holdings.book.note(peer, renew.record)
+        if renew.terms.token == case.ended:
+            return case, []  # said before the release, and late
         told = Lease(renew.terms, now)
         told.renew(renew.received, limited=renew.limited, now=now)
         actions = self._reconcile(case, told, now)
@@ -50,15 +52,19 @@ class Tenancies:
     def release(self, peer: str, release: Release, *, now: float) -> Case | None:
         """The lease of `peer` is over. Whoever waited finds out by the fetcher's silence, and claims again."""
         case = self._cases.obtain(release.key, now=now)
-        lease = case.lease if case is not None else None
-        if case is None or lease is None or (lease.terms.fetcher, lease.terms.token) != (peer, release.token):
+        if case is None:
+            return None
+        if _is_of(case.rival, peer, release):
+            case.rival = None
+        if not _is_of(case.lease, peer, release):
             return None
         if release.how == DONE and release.holding is not None and release.holding.key == release.key:
             self._holdings.table.add(peer, release.holding, now=now)
         if release.how == FAILED:
             case.failed.exclude(peer, now=now)
+        case.ended = release.token
         if case.round is None:
-            case.lease = None
+            case.lease, case.rival = case.rival, None
         return case
 
     def _reconcile(self, case: Case, told: Lease, now: float) -> list[HomeAction]:
@@ -68,23 +74,34 @@ class Tenancies:
             if case.round is not None:  # granted by another home already, or its own answer took long
                 self._granting.overtake(case, lease)
             lease.renew(told.received, limited=told.limited, now=now)
-            return []
+            return self._stop(case, case.rival, lease) if case.rival is not None else []
         if not self._cases.may_fetch(case, fetcher, now=now):
             return [Tell(fetcher, Stop(case.key, told.terms.token, None, None))]
-        if lease is None or not lease.is_firm or lease.terms.fetcher == fetcher:
+        if lease is None or not lease.is_firm or lease.is_quiet(now) or lease.terms.fetcher == fetcher:
             self._granting.overtake(case, told)
             return []
-        return self._stop_one(case, lease, told)
+        return self._choose(case, lease, told, now)
 
-    def _stop_one(self, case: Case, known: Lease, told: Lease) -> list[HomeAction]:
-        """The one with fewer bytes, or else the higher id. The best home alone decides, or both might be stopped."""
+    def _choose(self, case: Case, known: Lease, told: Lease, now: float) -> list[HomeAction]:
+        """The one with fewer bytes is stopped, or else the higher id: but only for one that was heard of just now.
+
+        The best home alone decides, or both might be stopped.
+        """
         if self._rendezvous.homes(case.key)[:1] != (self._node,):
             return []
         if (-told.received, told.terms.fetcher) < (-known.received, known.terms.fetcher):
             told.waiters |= known.waiters
-            winner, loser = told, known
-        else:
-            winner, loser = known, told
-        case.lease = winner
+            return self._stop(case, known, told)
+        if known.is_fresh(now):
+            return self._stop(case, told, known)
+        case.rival = told
+        return []
+
+    def _stop(self, case: Case, loser: Lease, winner: Lease) -> list[HomeAction]:
+        case.lease, case.rival = winner, None
         record = self._holdings.book.record_of(winner.terms.fetcher)
         return [Tell(loser.terms.fetcher, Stop(case.key, loser.terms.token, winner.growing, record))]
+
+
+def _is_of(lease: Lease | None, peer: str, release: Release) -> bool:
+    return lease is not None and (lease.terms.fetcher, lease.terms.token) == (peer, release.token)

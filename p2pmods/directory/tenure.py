@@ -1,9 +1,9 @@
-"""A fetcher's side of its lease: renewed at the homes while it lasts, shared until others have the object too."""
+"""A fetcher's side of its lease: renewed at the homes while it lasts, and released."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from p2pmods.directory.actions import Tell
 from p2pmods.directory.lease import RENEWED_EVERY
@@ -12,9 +12,6 @@ from p2pmods.directory.messages import MAX_SIZE, Release, Renew
 if TYPE_CHECKING:
     from p2pmods.directory.messages import Holding, Terms
     from p2pmods.directory.rendezvous import Rendezvous
-
-COPIES: Final = 2  # others that shall hold the object before the fetcher may go
-HANDOVER: Final = 2.0  # seconds for which a node that leaves still gives
 
 
 class Tenure:
@@ -29,24 +26,10 @@ class Tenure:
         self._received = 0
         self._limited = False
         self._renew_at = now
-        self._served: set[str] = set()
 
     def progress(self, received: int, *, limited: bool = False) -> None:
         """The fetch has `received` bytes. `limited`: the upstream said to slow down."""
         self._received, self._limited = min(received, MAX_SIZE), limited
-
-    def served(self, node: str) -> None:
-        """`node` has all of it now, from here."""
-        self._served.add(node)
-
-    @property
-    def is_obliged(self) -> bool:
-        """Whether fewer than two others hold what was fetched for all."""
-        return len(self._served) < COPIES
-
-    def leaves_at(self, *, now: float) -> float:
-        """Until when a node that wants to leave now gives what it has."""
-        return now + HANDOVER if self.is_obliged else now
 
     def renewals(self, *, now: float) -> list[Tell]:
         """What to tell the homes now; nothing between renewals."""

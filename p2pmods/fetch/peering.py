@@ -226,7 +226,6 @@ class Peering:
     ) -> Callable[[Backing], Growing]:
         def watch(backing: Backing) -> Growing:
             growing = Growing(backing, claim.progress, claim.limited)
-            self._mesh.giving.handover.owe(key, tenure)
             sharing.enter_context(self._mesh.growing.share(key, tenure.terms.token, growing))
             return growing
 

@@ -21,7 +21,7 @@ class Limits:
     idle_timeout: float = 120.0  # between two requests; go keeps two idle connections a host
     stall_timeout: float = 60.0  # a client that takes no byte of an answer for so long is gone
     linger_timeout: float = 2.0  # how long a refused client may go on sending before the connection is cut
-    grace: float = 5.0  # for answers under way when the server is told to stop
+    grace: float = 2.0  # for answers under way when the server is told to stop
     accept_pause: float = 0.1  # when the process is out of file descriptors
 
     @property

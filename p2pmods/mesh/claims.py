@@ -91,30 +91,31 @@ class ZipClaim:
 
     def progress(self, size: int) -> None:
         """The upstream has delivered `size` bytes in all."""
-        self._machine.progress(size)
+        self._machine.progress(size, now=trio.current_time())
 
     def limited(self, size: int) -> None:
         """The upstream has delivered `size` bytes, and wants a pause."""
-        self._machine.progress(size, limited=True)
+        self._machine.progress(size, limited=True, now=trio.current_time())
 
     def finished(self, holding: Holding | None) -> None:
         """The zip is here; `holding` when others can get it from here now."""
         self._is_over = True
         self._desk.tell_soon(self._machine.finished(holding))
 
-    async def depart(self) -> None:
-        """The node stops: its homes are told, so that they let another one fetch at once."""
-        if not self._is_over:
-            self._is_over = True
-            for action in self._machine.leave():
-                if isinstance(action, Tell):
-                    await self._desk.tell(action)
-
     def leave(self) -> None:
         """The claim ends: unless it was finished, it has failed."""
         if not self._is_over:
             self._is_over = True
             self._desk.tell_soon(self._machine.failed())
+
+    async def node_leaves(self) -> None:
+        """The node stops: the homes hear that they need not count on it."""
+        if not self._is_over:
+            self._is_over = True
+            async with trio.open_nursery() as nursery:
+                for action in self._machine.leave():
+                    if isinstance(action, Tell):
+                        nursery.start_soon(self._desk.tell, action)
 
     def stopped(self, home: str, stop: Stop) -> None:
         """A home says that another fetcher goes on."""

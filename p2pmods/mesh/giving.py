@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -13,7 +14,6 @@ import trio
 from p2pmods.errors import P2pmodsError, StoreError
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.mesh.growing import WINDOW, GrowingFiles, GrowthStopped, Uploads
-from p2pmods.mesh.handover import Handover
 from p2pmods.mesh.tallies import Tallies
 from p2pmods.store import fs
 from p2pmods.swarm.messages import (
@@ -33,7 +33,7 @@ from p2pmods.swarm.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from p2pmods.gomod.module import ModuleVersion
     from p2pmods.mesh.call import Call
@@ -126,9 +126,10 @@ class Giving:
         self.policy = policy
         self.uploads = uploads
         self.on_given = on_given
-        self.handover = Handover()
         self.by_peer = Tallies()
         self._now: Counter[str] = Counter()  # bodies on their way, by peer
+        self._busy = 0  # peers that are being given something, each as often as it is
+        self._idle = trio.lowlevel.ParkingLot()
 
     def serve(self, links: Links) -> None:
         """Answer what comes over these links."""
@@ -138,6 +139,22 @@ class Giving:
     def statistics(self) -> GivenStatistics:
         total = self.by_peer.total
         return GivenStatistics(total.files, total.bytes, self._now.total())
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """While the block runs a peer is being given something."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.unpark_all()
+
+    async def wait_idle(self) -> None:
+        """Until nobody is being given anything."""
+        while self._busy:
+            await self._idle.park()
 
     async def file(self, call: Call) -> None:
         """Answer a GetFile."""
@@ -158,11 +175,8 @@ class Giving:
             return
         self._now[call.peer] += 1
         try:
-            with self.handover.taking(key):
-                if wanted.token is not None:
-                    await self._relay(call, key, wanted)
-                else:
-                    await self._whole(call, key, wanted)
+            with self.busy():
+                await (self._whole if wanted.token is None else self._relay)(call, key, wanted)
         finally:
             self._now[call.peer] -= 1
             self._now += Counter()  # nobody is kept for nothing
@@ -181,7 +195,6 @@ class Giving:
                 await self._send(call, file.read(offset, min(WINDOW, file.size - offset)))
             await call.end()
         self.by_peer.add(call.peer, 0, files=1)
-        self.handover.took(key, call.peer)
         self.on_given(call.peer, key, file.size - wanted.offset)
 
     async def _relay(self, call: Call, key: FileKey, wanted: GetFile) -> None:
@@ -202,7 +215,6 @@ class Giving:
             await call.refuse(STOPPED, str(error))
             return
         self.by_peer.add(call.peer, 0, files=1)
-        self.handover.took(key, call.peer)
         self.on_given(call.peer, key, growing.size - wanted.offset)
 
     async def _send(self, call: Call, piece: bytes) -> None:

@@ -49,7 +49,12 @@ class Growing(Listener):
     told of progress, `on_limited(size)` of a source that wants a pause.
     """
 
-    def __init__(self, backing: Backing, on_bytes: Callable[[int], None], on_limited: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        backing: Backing,
+        on_bytes: Callable[[int], None],
+        on_limited: Callable[[int], None],
+    ) -> None:
         self._backing = backing
         self._on_bytes = on_bytes
         self._on_limited = on_limited

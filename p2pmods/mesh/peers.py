@@ -43,7 +43,6 @@ HOME_DEADLINE: Final = 5.0  # seconds for small files that a home fetches
 HELD_DEADLINE: Final = 3.0  # seconds for those that somebody holds
 HOMES_DEADLINE: Final = 8.0  # seconds for all homes that may fetch what the own upstream does not deliver
 CLAIM_DEADLINE: Final = 120.0  # seconds until a claim that got nowhere goes upstream by itself
-FAREWELL: Final = 0.5  # seconds for what a node that stops has to say
 MOST_ASKED: Final = 4
 AT_ONCE: Final = 2048  # files located in one round
 _REMEMBERED: Final = 256
@@ -285,11 +284,10 @@ class Peers:
             claim.stopped(home, stop)
 
     async def leave(self) -> None:
-        """The node stops: the homes of what it fetches for all are told."""
-        with trio.move_on_after(FAREWELL):
-            async with trio.open_nursery() as nursery:
-                for claim in self._claims.values():
-                    nursery.start_soon(claim.depart)
+        """The node stops: what it fetches for all others may fetch."""
+        async with trio.open_nursery() as nursery:
+            for claim in self._claims.values():
+                nursery.start_soon(claim.node_leaves)
 
     def wake(self) -> None:
         """The node slept."""

@@ -104,7 +104,8 @@ class Seeding:
         if seed is None:
             await call.refuse(NOT_HELD, "not here")
             return
-        await self._tell(call, seed, key)
+        with self._giving.busy():
+            await self._tell(call, seed, key)
 
     async def _tell(self, call: Call, seed: Seed, key: FileKey) -> None:
         told = _Told(call.message.known)
@@ -115,15 +116,12 @@ class Seeding:
             return
         seed.follow(call.peer, call.message.record)
         try:
-            with self._giving.handover.taking(key):
-                async with trio.open_nursery() as nursery:
-                    if seed.dealing is not None:
-                        nursery.start_soon(self._hear_of, seed, call.peer)
-                    await self._tell_all(call, seed, told)
-                    nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as nursery:
+                if seed.dealing is not None:
+                    nursery.start_soon(self._hear_of, seed, call.peer)
+                await self._tell_all(call, seed, told)
+                nursery.cancel_scope.cancel()
         finally:
-            if told.is_list_complete and call.scope.cancel_called:  # it leaves because it needs nothing more
-                self._giving.handover.took(key, call.peer)
             seed.unfollow(call.peer)
             given = self._given.pop((seed.name, call.peer), 0)
             if given:

@@ -184,23 +184,16 @@ class Assembly:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(server.run, listeners)
-                nursery.start_soon(self._leave_at_the_end)
+                nursery.start_soon(self._meshing.hand_over)
                 self._write_facts()
                 self._meshing.on_new_key = self._write_facts
                 task_status.started(node)
         finally:
             remove_node_file(config.data)
             with trio.CancelScope(shield=True, deadline=trio.current_time() + STOPPING):
+                await self._meshing.leave()
                 await self._writing.wait_empty()
                 self._client.close()
-
-    async def _leave_at_the_end(self) -> None:
-        """Once the node is to stop, beside what its own clients still get."""
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + STOPPING):
-                await self._meshing.leave()
 
     def _write_facts(self) -> None:
         facts = NodeFile(self._url, self._meshing.address, self._meshing.node_id, self._secret)

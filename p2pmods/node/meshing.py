@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from p2pmods.wire.proofs import Question
 
 BEGAN: Final = time.monotonic()  # about when the process did
+HANDOVER: Final = 2.0  # seconds for which a node that stops still gives what it is giving
+FAREWELL: Final = 0.2  # seconds for its last words
 AGAIN_AFTER: Final = 5.0  # seconds until a mesh that could not be begun anew is tried again
 
 log = structlog.get_logger()
@@ -187,11 +189,20 @@ class Meshing:
                     nursery.cancel_scope.cancel()
                 await self._become_another()
 
+    async def hand_over(self) -> None:
+        """Until cancelled, and then until peers have what they are being given; two seconds at most."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            if self.mesh is not None:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + HANDOVER):
+                    await self.mesh.giving.wait_idle()
+
     async def leave(self) -> None:
-        """The node is about to stop: what it owes is given on, two seconds at most, and another one may fetch."""
+        """The node stops: the homes of what it fetches for all are told, in short, and those who take something."""
         if self.mesh is not None:
-            await self.mesh.giving.handover.end()
-            await self.mesh.peers.leave()
+            with trio.move_on_after(FAREWELL):
+                await self.mesh.peers.leave()
             self.mesh.growing.close()
             self.mesh.sowing.seeds.close()
 

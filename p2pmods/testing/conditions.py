@@ -28,6 +28,7 @@ class Conditions:
     late: float = 0.05
     least_delay: float = 0.0002
     most_delay: float = 0.002
+    jumble: float = 0.0  # seconds in which a node handles what came over one link in any order, as tasks do
 
     def __post_init__(self) -> None:
         if not all(0 <= p <= 1 for p in (self.loss, self.duplicate, self.corrupt, self.reorder)):

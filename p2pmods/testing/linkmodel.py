@@ -76,4 +76,4 @@ class LinkModel:
                 target.traffic.link_bytes_in += len(data)
                 arrived()
 
-        network.at(when, deliver)
+        network.at(when + network.chance.uniform(0, network.conditions.jumble), deliver)

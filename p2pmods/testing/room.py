@@ -63,6 +63,7 @@ class Room:
         self.upstream_takes = 4.0  # seconds for all of it
         self.link_breaks_after = 0.3  # seconds until a node notices that its peer was killed
         self.detection = 3.0  # seconds until the membership knows of a death
+        self.spread = 0.0  # seconds within which one node after the other notices that
         self.lost_copies = 0  # begun by nodes that were killed
         for one in self.members:
             self.network.add(one.id, self._starter(one))
@@ -113,8 +114,14 @@ class Room:
         self.lost_copies += sum(download.copies for download in self[name].downloads.values())
         self.network.crash(name)
         self.directors -= {name}
-        self.network.at(self.network.now + self.detection, self.tell_all)
-        self.network.at(self.network.now + self.link_breaks_after, lambda: self._break_links(name))
+        for other in self.up():
+            self._later(self.detection, lambda other=other: self._tell(other))  # type: ignore[misc]
+            self._later(self.link_breaks_after, lambda other=other: self._break_link(other, name))  # type: ignore[misc]
+
+    def stop(self, name: str) -> None:
+        """It leaves in good order: it says so to its homes, and to all, and is gone."""
+        self.network.touch(name, lambda _, now: self[name].leave(now=now))
+        self.kill(name)
 
     def partition(self, *groups: set[str]) -> None:
         """Nobody reaches another group, and after a while nobody counts on it."""
@@ -132,7 +139,7 @@ class Room:
     def tell_all(self) -> None:
         """Everybody's membership has arrived at the present view."""
         for name in self.up():
-            self.network.touch(name, lambda _, now, name=name: self[name].see(self.seen_by(name), now=now))  # type: ignore[misc]
+            self._tell(name)
 
     # What came of it.
 
@@ -159,9 +166,14 @@ class Room:
 
         return self.network.run_until(all_have_it, within=within)
 
-    def _break_links(self, gone: str) -> None:
-        for name in self.up():
-            self.network.touch(name, lambda _, now, name=name: self[name].link_broke(gone, now=now))  # type: ignore[misc]
+    def _later(self, seconds: float, do: Callable[[], None]) -> None:
+        self.network.at(self.network.now + seconds + self.network.chance.uniform(0, self.spread), do)
+
+    def _tell(self, name: str) -> None:
+        self.network.touch(name, lambda _, now: self[name].see(self.seen_by(name), now=now))
+
+    def _break_link(self, name: str, gone: str) -> None:
+        self.network.touch(name, lambda _, now: self[name].link_broke(gone, now=now))
 
     def _want(self, name: str, module: str, now: float, patience: float) -> None:
         self[name].want(module, now=now, patience=patience)

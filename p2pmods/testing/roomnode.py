@@ -107,6 +107,11 @@ class RoomNode:
         self.advertiser.directors_changed()
         self._advertise(now)
 
+    def leave(self, *, now: float) -> None:
+        """The node stops."""
+        for key, download in self.downloads.items():
+            self._pursue(key, download.claimant.leave(), now)
+
     def link_broke(self, peer: str, *, now: float) -> None:
         """What is being taken from `peer` ends here."""
         self._links.broke(peer, now)
@@ -246,13 +251,11 @@ class RoomNode:
             else:
                 download.pull_at = now + PULL_EVERY
 
-        patience = STALLED if self._room.is_up(peer) else self._room.link_breaks_after
-        self._links.pull(peer, key, pulled, patience)
+        self._links.pull(peer, key, pulled, STALLED if self._room.is_up(peer) else self._room.link_breaks_after)
 
     def _give(self, key: bytes, now: float) -> bytes | None:
         """How many bytes of `key` this node has to give, or None."""
-        download = self.downloads.get(key)
-        if download is None:
+        if (download := self.downloads.get(key)) is None:
             return None
         has = 0 if self.member.lie is Lie.SENDS_NOTHING else self._has(download, now)
         return has.to_bytes(8, "big")

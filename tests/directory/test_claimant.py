@@ -12,7 +12,7 @@ from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Tell
 from p2pmods.directory.asking import Surroundings, Wanted
 from p2pmods.directory.claimant import Claimant, State
 from p2pmods.directory.coldstart import ColdStart
-from p2pmods.directory.inflow import Inflow
+from p2pmods.directory.inflow import FLOOR, Inflow
 from p2pmods.directory.messages import (
     DONE,
     FAILED,
@@ -35,7 +35,7 @@ from p2pmods.directory.proof import grant_terms
 from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.directory.strikes import Strikes
 from p2pmods.testing.room import ABLE, MODULE
-from tests.directory.parts import ANN, BOB, EVE, FIRST, KEY, SECOND, THIRD, changed, holding_of, of
+from tests.directory.parts import ANN, BOB, EVE, FIRST, KEY, SECOND, THIRD, changed, holding_of, key_of, of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from p2pmods.testing.room import Member
 
 DEADLINE = 100.0
+OTHER = "example.com/other@v1.0.0"
 
 
 class Ann:
@@ -141,11 +142,11 @@ def test_a_grant_goes_upstream_and_is_told_to_all_homes_every_two_seconds() -> N
     actions = ann.answer(Grant(terms()))
     assert upstream(actions) == [True]
     assert {tell.node for tell in of(Tell, actions)} == {FIRST.id, SECOND.id, THIRD.id}
-    ann.claim.progress(77, limited=True)
+    ann.claim.progress(77, limited=True, now=ann.now)
     told = of(Tell, ann.wait(2))
     assert [tell.message for tell in told] == [Renew(KEY, terms(), 77, True, ANN.record)] * 3
     assert len(of(Tell, ann.wait(20))) == 30
-    ann.claim.progress(2 * MAX_SIZE)
+    ann.claim.progress(2 * MAX_SIZE, now=ann.now)
     assert of(Tell, ann.wait(2))[0].message.received == MAX_SIZE
 
 
@@ -292,6 +293,15 @@ def test_homes_that_named_a_fetcher_of_which_nothing_came_are_struck_when_anothe
     assert ann.homes.struck(now=ann.now) == {FIRST.id, SECOND.id}
 
 
+def test_homes_that_named_a_fetcher_of_which_bytes_came_are_not_struck() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    ann.receive(1000)
+    ann.wait(3)
+    assert ann.answer(Grant(terms(SECOND)))
+    assert not ann.homes.struck(now=ann.now)
+
+
 def test_a_struck_fetcher_is_complained_about_at_once() -> None:
     ann = Ann()
     ann.silent.strike(BOB.id, now=ann.now)
@@ -328,8 +338,46 @@ def test_too_slow_for_five_seconds_asks_urgently() -> None:
     for _ in range(6):
         ann.receive(1000)
         ann.wait(1)
-    assert (ann.asked.node, ann.asked.message.urgent) == (SECOND.id, True)
+    assert (ann.asked.node, ann.asked.message.urgent) == (FIRST.id, True)
+
+
+def test_a_fetcher_that_has_sent_something_is_complained_about_three_times_to_the_best_home() -> None:
+    """What is slow for one is slow for all, and they find out within a second."""
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    ann.receive(1000)
+    ann.wait(3)
+    ann.answer(waiting_for(BOB))  # the second home confirms it
+    ann.wait(2)
+    for _ in range(2):
+        (ask,) = of(Ask, ann.answer(waiting_for(BOB)))
+        assert (ask.node, ask.message.urgent, ask.message.avoid) == (FIRST.id, True, (BOB.id,))
     assert upstream(ann.answer(waiting_for(BOB))) == [False]
+    assert ann.silent.struck(now=ann.now) == {BOB.id}
+
+
+def test_who_fills_the_line_itself_does_not_find_others_slow() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    fetching = Claimant(Wanted(key_of(OTHER), OTHER, ABLE, ANN.record), ann.around, deadline=DEADLINE)
+    (ask,) = of(Ask, fetching.handle_timer(now=ann.now))
+    fetching.answered(ask.ask, Grant(grant_terms(FIRST.key, key_of(OTHER), ANN.id, bytes(16))), now=ann.now)
+    for second in range(1, 8):
+        fetching.progress(second * FLOOR, now=ann.now)
+        ann.receive(1000)
+        assert ann.wait(1) == []
+    for _ in range(6):
+        fetching.progress(7 * FLOOR, now=ann.now)  # nothing more comes
+        ann.receive(1000)
+        ann.wait(1)
+    assert ann.asked.message.urgent
+
+
+def test_what_is_fetched_does_not_hide_that_peers_are_silent() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    ann.inflow.fetched(FLOOR, now=ann.now + 2.9)
+    assert of(Ask, ann.wait(3))
 
 
 def test_where_the_upstream_limits_its_fetcher_waiters_do_not_pile_on() -> None:
@@ -365,7 +413,7 @@ def test_a_fetcher_that_is_lost_while_a_home_is_asked_about_it_is_reported_at_on
     (asked,) = ann.wait(3)
     assert (asked.node, asked.message.urgent) == (SECOND.id, False)
     (told,) = ann.lose()
-    assert (told.node, told.message.stalled, told.message.urgent) == (SECOND.id, bytes(16), True)
+    assert (told.node, told.message.stalled, told.message.urgent) == (FIRST.id, bytes(16), True)
     assert ann.claim.answered(asked.ask, waiting_for(BOB), now=ann.now) == []  # what it said before it was told
     assert of(Relay, ann.answer(waiting_for(EVE, b"e" * 16)))
 
@@ -484,17 +532,16 @@ def test_a_fetcher_is_not_stopped_in_favour_of_one_that_it_lost_itself() -> None
     assert {tell.node for tell in of(Tell, ann.wait(2))} >= {FIRST.id, SECOND.id}
 
 
-def test_a_fetcher_owes_its_object_to_two_others_and_gives_two_seconds_when_it_leaves() -> None:
+def test_a_fetcher_is_not_stopped_in_favour_of_one_that_it_gave_up() -> None:
     ann = Ann()
+    slow = Growing(BOB.id, b"b" * 16, 5)
+    ann.answer(Wait(slow, False, BOB.record))
+    for _ in range(6):
+        ann.receive(1000)
+        ann.wait(1)
     ann.answer(Grant(terms()))
-    tenure = ann.claim.tenure
-    assert tenure is not None
-    tenure.served(BOB.id)
-    tenure.served(BOB.id)
-    assert tenure.is_obliged
-    assert tenure.leaves_at(now=50) == 52
-    tenure.served(EVE.id)
-    assert tenure.leaves_at(now=50) == 50
+    assert ann.claim.stopped(SECOND.id, Stop(KEY, terms().token, slow, BOB.record), now=ann.now) == []
+    assert ann.claim.state is State.FETCHING
 
 
 # The start of a node, its sleep, and the deadline.

@@ -100,7 +100,7 @@ def test_before_granting_a_home_asks_the_other_two() -> None:
     home = home_of(FIRST)
     actions = home.claim(1, ANN.id, a_claim(ANN), now=0)
     assert {ask.node for ask in asks(actions)} == {SECOND.id, THIRD.id}
-    assert all(isinstance(ask.message, Intend) and ask.timeout == 0.1 for ask in asks(actions))
+    assert all(isinstance(ask.message, Intend) and ask.timeout == 0.25 for ask in asks(actions))
     first, second = asks(actions)
     assert home.answered(first.ask, NOTHING, now=0.01) == []
     assert isinstance(replies(home.answered(second.ask, NOTHING, now=0.02))[1], Grant)
@@ -110,13 +110,30 @@ def test_a_home_that_knows_no_other_grants_at_once() -> None:
     assert isinstance(replies(home_of(FIRST, [FIRST]).claim(1, ANN.id, a_claim(ANN), now=0))[1], Grant)
 
 
-def test_who_does_not_answer_in_a_tenth_of_a_second_has_no_objection() -> None:
+def test_who_does_not_answer_in_a_quarter_of_a_second_has_no_objection() -> None:
     home = home_of(FIRST)
     one, other = asks(home.claim(1, ANN.id, a_claim(ANN), now=0))
-    assert home.next_timer() == pytest.approx(0.1)
-    assert home.handle_timer(now=0.05) == []
-    assert isinstance(replies(home.handle_timer(now=0.1))[1], Grant)
-    assert home.answered(one.ask, NOTHING, now=0.2) == home.unanswered(other.ask, now=0.2) == []
+    assert home.next_timer() == pytest.approx(0.25)
+    assert home.handle_timer(now=0.2) == []
+    assert isinstance(replies(home.handle_timer(now=0.25))[1], Grant)
+    assert home.answered(one.ask, NOTHING, now=0.3) == home.unanswered(other.ask, now=0.3) == []
+
+
+def test_a_home_that_was_busy_itself_looks_once_more_for_the_answers() -> None:
+    home = home_of(FIRST)
+    one, other = asks(home.claim(1, ANN.id, a_claim(ANN), now=0))
+    assert home.handle_timer(now=0.4) == []
+    assert home.next_timer() == pytest.approx(0.65)
+    theirs = grant_terms(SECOND.key, KEY, BOB.id, bytes(16))
+    assert replies(home.answered(one.ask, Intended(theirs, (), (BOB.record,)), now=0.41))[1].growing.fetcher == BOB.id
+    assert home.answered(other.ask, NOTHING, now=0.42) == []
+
+
+def test_a_home_that_is_busy_all_the_time_grants_all_the_same() -> None:
+    home = home_of(FIRST)
+    home.claim(1, ANN.id, a_claim(ANN), now=0)
+    assert home.handle_timer(now=0.4) == []
+    assert isinstance(replies(home.handle_timer(now=1))[1], Grant)
 
 
 def test_a_refusal_or_nonsense_is_no_objection() -> None:
@@ -405,6 +422,46 @@ def test_of_two_fetchers_the_one_with_fewer_bytes_or_the_higher_id_is_stopped(
     assert replies(home.claim(9, EVE.id, a_claim(EVE), now=1))[9].growing.fetcher == winner.id
 
 
+def two_fetchers(*, at: float) -> tuple[LeaseHome, Terms, Terms]:
+    """Ann has more bytes, was heard of at 0, and Bob says `at` that he fetches too."""
+    home = home_of(FIRST)
+    anns, bobs = running(home, ANN, received=20), terms_by(SECOND, BOB)
+    assert home.renew(BOB.id, renew(bobs, BOB, received=10), now=at) == []
+    return home, anns, bobs
+
+
+def test_no_fetcher_is_stopped_for_one_that_was_not_heard_of_just_now() -> None:
+    home, anns, bobs = two_fetchers(at=1.5)
+    assert replies(home.claim(9, EVE.id, a_claim(EVE), now=1.5))[9].growing.token == anns.token
+    assert told(home.renew(ANN.id, renew(anns, received=30), now=2)).keys() == {BOB.id}
+    assert home.renew(ANN.id, renew(anns, received=40), now=4) == []
+    assert home.renew(BOB.id, renew(bobs, BOB, received=10), now=5.5) == []
+
+
+def test_a_fetcher_that_is_not_heard_of_any_more_leaves_the_lease_to_the_other() -> None:
+    home, _, bobs = two_fetchers(at=1.5)
+    assert home.renew(BOB.id, renew(bobs, BOB, received=15), now=3.5) == []
+    assert home.renew(BOB.id, renew(bobs, BOB, received=16), now=5.5) == []
+    assert replies(home.claim(9, EVE.id, a_claim(EVE), now=3.5))[9].growing.token == bobs.token
+
+
+def test_a_second_fetcher_that_is_done_is_none_any_more() -> None:
+    home, anns, bobs = two_fetchers(at=1.5)
+    home.release(BOB.id, Release(KEY, bobs.token, FAILED), now=1.6)
+    assert home.renew(ANN.id, renew(anns, received=30), now=2) == []
+
+
+@pytest.mark.parametrize("how", ["released", "complained about"])
+def test_when_a_lease_ends_the_second_fetcher_has_it(how: str) -> None:
+    home, anns, bobs = two_fetchers(at=1.5)
+    if how == "released":
+        home.release(ANN.id, Release(KEY, anns.token, LEFT), now=2)
+        answers = replies(home.claim(9, EVE.id, a_claim(EVE), now=2))
+    else:
+        answers = replies(home.claim(9, EVE.id, a_claim(EVE, stalled=anns.token), now=3))
+    assert answers[9].growing.token == bobs.token
+
+
 def test_only_the_best_home_stops_fetchers() -> None:
     home = home_of(SECOND)
     home.renew(ANN.id, renew(granted(home_of(FIRST))), now=0)
@@ -468,6 +525,37 @@ def test_of_two_homes_that_intend_at_once_the_better_goes_ahead_in_the_eyes_of_a
     for ask in to_others.values():
         actions = first.answered(ask.ask, NOTHING, now=0)
     assert isinstance(replies(actions)[1], Grant)
+
+
+def test_what_a_home_has_granted_stands_against_the_intention_of_a_better_one() -> None:
+    first, second = home_of(FIRST), home_of(SECOND)
+    to_second = next(ask for ask in asks(first.claim(1, ANN.id, a_claim(ANN), now=0)) if ask.node == SECOND.id)
+    avoiding = a_claim(BOB, avoid=(FIRST.id,))  # so the first home's word is not heeded
+    actions = second.claim(1, BOB.id, avoiding, now=0)
+    for ask in asks(actions):
+        actions += second.answered(ask.ask, NOTHING, now=0)
+    granted_there = replies(actions)[1]
+    assert isinstance(granted_there, Grant)
+    word = replies(second.intend(2, FIRST.id, to_second.message, now=0))[2]
+    assert word.terms == granted_there.terms
+    assert replies(first.answered(to_second.ask, word, now=0))[1].growing.fetcher == BOB.id
+
+
+def test_a_lease_that_was_released_is_no_objection_by_a_home_that_was_not_told_yet() -> None:
+    home = home_of(FIRST, [FIRST, SECOND])
+    terms = granted(home)
+    home.renew(ANN.id, renew(terms), now=0)
+    home.release(ANN.id, Release(KEY, terms.token, LEFT), now=1)
+    (one,) = asks(home.claim(2, BOB.id, a_claim(BOB), now=1))
+    assert isinstance(replies(home.answered(one.ask, Intended(terms, (), ()), now=1))[2], Grant)
+
+
+def test_a_renewal_that_comes_after_the_release_revives_no_lease() -> None:
+    home = home_of(FIRST, [FIRST])
+    terms = running(home)
+    home.release(ANN.id, Release(KEY, terms.token, LEFT), now=1)
+    assert home.renew(ANN.id, renew(terms), now=1) == []
+    assert home.lease_of(KEY) is None
 
 
 def test_a_lease_at_work_is_told_to_a_better_home_that_does_not_know_it() -> None:
@@ -537,6 +625,15 @@ def test_when_the_better_home_is_no_help_the_asked_one_decides(how: str) -> None
     for one in asks(actions):
         actions += home.answered(one.ask, NOTHING, now=0.5)
     assert isinstance(replies(actions)[1], Grant)
+
+
+def test_the_better_home_that_was_slow_is_heeded_when_the_asked_one_decides() -> None:
+    home = home_of(SECOND)
+    (passed,) = asks(home.claim(1, BOB.id, a_claim(BOB), now=0))
+    by_home = {ask.node: ask for ask in asks(home.unanswered(passed.ask, now=0.5))}
+    theirs = grant_terms(FIRST.key, KEY, ANN.id, bytes(16))
+    word = Intended(theirs, (), (ANN.record,))
+    assert replies(home.answered(by_home[FIRST.id].ask, word, now=0.5))[1].growing.fetcher == ANN.id
 
 
 def test_only_directors_claim_for_others() -> None:
