@@ -10,7 +10,7 @@ import math
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from p2pmods.directory.actions import ClaimAction, FetchFrom, GoUpstream, Relay
+from p2pmods.directory.actions import ClaimAction, FetchFrom, GoUpstream, Relay, Settle
 from p2pmods.directory.asking import Asking
 from p2pmods.directory.messages import DONE, FAILED, LEFT, STOPPED, Alone, Grant, Providers, Wait
 from p2pmods.directory.patience import Patience, Verdict
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from p2pmods.directory.messages import Growing, Holding, Stop
 
 MAX_SOURCES: Final = 6  # fetchers and sets of providers that one claim tries
+UNNOTICED: Final = 3.0  # seconds for which a change of network may be unknown to the node
 
 
 class State(Enum):
     """Of a claim."""
 
-    SETTLING = auto()  # the node has just started
+    SETTLING = auto()  # the node has just started, or its network changed
     ASKING = auto()  # there is no source yet
     RECEIVING = auto()  # from providers, or from a fetcher
     FETCHING = auto()  # upstream, for all
@@ -56,6 +57,8 @@ class Claimant:
         self._lost: set[bytes] = set()  # tokens of fetchers that could not be reached or broke off
         self._vouchers: list[str] = []  # homes that named the present fetcher
         self._alone_at = math.inf
+        self._upstream_since = -math.inf
+        self._has_returned = False  # from upstream, after a change of network
 
     @property
     def is_asking(self) -> bool:
@@ -75,7 +78,7 @@ class Claimant:
                 return self._wait(answer, now)
             case Grant(terms) if terms.fetcher == self._around.node and is_genuine(terms, self._wanted.key):
                 self._blame(now)
-                self.state = State.FETCHING
+                self.state, self._upstream_since = State.FETCHING, now
                 self.tenure = Tenure(self._wanted.key, terms, self._wanted.record, self._around.rendezvous, now=now)
                 return [GoUpstream(self.tenure), *self.tenure.renewals(now=now)]
             case Alone(delay):
@@ -151,6 +154,23 @@ class Claimant:
         self.state = State.ASKING
         return [*self._asking.next(now=now)] or self._go_alone(now)
 
+    def moved(self, *, now: float) -> list[ClaimAction]:
+        """The node's network is another one: who was asked, and what was begun just before, was so in vain."""
+        if self.state not in _UNDECIDED and not self._returns(now):
+            return []
+        released = self.tenure.release(STOPPED) if self.state is State.FETCHING and self.tenure is not None else []
+        self._asking.drop()
+        self._asking.afresh()
+        self._sources, self._vouchers, self._alone_at = 0, [], math.inf
+        self.state = State.SETTLING
+        return [*released, Settle()]
+
+    def _returns(self, now: float) -> bool:
+        """Whether the fetch from upstream is given up: once, or frequent changes would prevent its end."""
+        returns = self.state is not State.ENDED and now <= self._upstream_since + UNNOTICED and not self._has_returned
+        self._has_returned = self._has_returned or returns
+        return returns
+
     def next_timer(self, *, now: float) -> float:
         """When to call `handle_timer`; math.inf when nothing is waited for."""
         if self.state is State.FETCHING and self.tenure is not None:
@@ -171,7 +191,7 @@ class Claimant:
         if self.state not in _UNDECIDED:
             return []
         if now >= self._deadline or now >= self._alone_at:
-            return self._upstream()
+            return self._upstream(now)
         if self.state is State.SETTLING and now >= self._around.cold_start.settled_at():
             self.state = State.ASKING
             return [*self._asking.next(now=now)] or self._go_alone(now)
@@ -251,14 +271,14 @@ class Claimant:
 
     def _go_alone(self, now: float, after: float = 0.0) -> list[ClaimAction]:
         if after <= 0:
-            return self._upstream()
+            return self._upstream(now)
         self.state = State.DELAYED
         self._alone_at = now + after
         return []
 
-    def _upstream(self) -> list[ClaimAction]:
+    def _upstream(self, now: float) -> list[ClaimAction]:
         self._asking.drop()
-        self.state = State.ALONE
+        self.state, self._upstream_since = State.ALONE, now
         return [GoUpstream(None)]
 
     def _end(self, how: int, holding: Holding | None = None) -> list[ClaimAction]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 import trio
 
-from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay
+from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Settle
 from p2pmods.errors import PeerError
 from p2pmods.mesh.desk import seconds_until
 
@@ -116,6 +116,10 @@ class ZipClaim:
         """The node slept."""
         self._carry(self._machine.wake(now=trio.current_time()))
 
+    def moved(self) -> None:
+        """The node's network is another one."""
+        self._carry(self._machine.moved(now=trio.current_time()))
+
     async def _ask(self, ask: Ask) -> None:
         answer = await self._desk.ask(ask)
         now = trio.current_time()
@@ -131,8 +135,8 @@ class ZipClaim:
         for action in actions:
             if isinstance(action, Ask):
                 self._nursery.start_soon(self._ask, action)
-            elif isinstance(action, Way):
-                self._way = action
+            elif isinstance(action, Way | Settle):
+                self._way = None if isinstance(action, Settle) else action
                 self._scope.cancel()
         if actions:
             self._changes.unpark_all()

@@ -210,7 +210,7 @@ class Mesh:
             task_status.started()
 
     async def settled(self) -> None:
-        """Wait until a node that has just started has met whom it could meet; at once for one that has run."""
+        """Wait until a node that has just started, or moved, has met whom it could meet."""
         while trio.current_time() < self._cold_start.settled_at():  # noqa: ASYNC110 - each newcomer moves it
             await trio.sleep_until(self._cold_start.settled_at())
 
@@ -282,6 +282,7 @@ class Mesh:
         self._introductions.forget()
         self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self._presence.kinds)
         self.blame.pardon_all()
+        self.peers.moved()  # before the links end that claims are waiting for
         self.links.reset("the network changed")
         self.roles.met()
         self._discovery.move(self._presence)

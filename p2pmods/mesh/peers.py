@@ -288,5 +288,11 @@ class Peers:
         for claim in list(self._claims.values()):
             claim.wake()
 
+    def moved(self) -> None:
+        """The node's network is another one."""
+        self._around.cold_start.moved(now=trio.current_time())
+        for claim in list(self._claims.values()):
+            claim.moved()
+
     def _mod_key(self, module: ModuleVersion) -> bytes:
         return key_of_file(self._swarm, FileKey(module, FileKind.MOD))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
 
+    from p2pmods.directory.actions import ClaimAction
     from p2pmods.testing.program import Action, Address
     from p2pmods.testing.room import Member, Room
 
@@ -198,7 +199,7 @@ class RoomNode:
 
     # The claims.
 
-    def _pursue(self, key: bytes, actions: Iterable[Ask | Tell | FetchFrom | Relay | GoUpstream], now: float) -> None:
+    def _pursue(self, key: bytes, actions: Iterable[ClaimAction], now: float) -> None:
         download = self.downloads[key]
         for action in actions:
             match action:

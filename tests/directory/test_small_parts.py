@@ -158,7 +158,20 @@ def test_a_start_takes_two_seconds_at_most() -> None:
 
 
 def test_nobody_to_meet_nothing_to_wait_for() -> None:
-    assert ColdStart(started=10, may_meet=False).settled_at() == 10
+    cold = ColdStart(started=10, may_meet=False)
+    assert cold.settled_at() == 10
+    cold.moved(now=100)
+    assert cold.settled_at() == 100
+
+
+def test_another_network_is_a_start_of_its_own() -> None:
+    cold = ColdStart(started=10)
+    cold.moved(now=100)
+    assert cold.settled_at() == 100.5
+    cold.newcomer(now=100.4)
+    assert cold.settled_at() == 100.9
+    cold.newcomer(now=101.9)
+    assert cold.settled_at() == 102
 
 
 def test_who_did_not_answer_while_the_own_network_changed_is_not_to_blame() -> None:
