@@ -134,9 +134,9 @@ class Claimant:
         """The zip is here; `holding` when it is proven as well."""
         return self._end(DONE, holding)
 
-    def failed(self) -> list[ClaimAction]:
-        """Upstream did not deliver."""
-        return self._end(FAILED)
+    def failed(self, *, out_of_reach: bool = False) -> list[ClaimAction]:
+        """Upstream did not deliver. `out_of_reach`: nobody got there, which is held against no fetcher."""
+        return self._end(STOPPED if out_of_reach else FAILED)
 
     def leave(self) -> list[ClaimAction]:
         """The node leaves the swarm; what it has it gives until `tenure.leaves_at`."""

@@ -102,11 +102,11 @@ class ZipClaim:
         self._is_over = True
         self._desk.tell_soon(self._machine.finished(holding))
 
-    def leave(self) -> None:
-        """The claim ends: unless it was finished, it has failed."""
+    def leave(self, *, out_of_reach: bool = False) -> None:
+        """The claim ends: unless it was finished, it has failed; `out_of_reach`: because the upstream was."""
         if not self._is_over:
             self._is_over = True
-            self._desk.tell_soon(self._machine.failed())
+            self._desk.tell_soon(self._machine.failed(out_of_reach=out_of_reach))
 
     def stopped(self, home: str, stop: Stop) -> None:
         """A home says that another fetcher goes on."""

@@ -102,7 +102,6 @@ class Mesh:
         self._rendezvous = Rendezvous()
         self._strikes = Strikes(self.node_id, lambda: self._introductions.apart())  # against homes
         self._silent = Strikes(self.node_id)  # against those who gave nothing, or what was wrong
-        self.blame = Blame(self._strikes, self._silent)
         self._holdings = Holdings(entropy)
         self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)
         self._latency = Latency()
@@ -110,8 +109,9 @@ class Mesh:
         machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
         self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
-        advertiser.on_back = self.blame.pardon
         home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
+        self.blame = Blame(self._strikes, self._silent, home)
+        advertiser.on_back = self.blame.pardon
         self.desk = Desk(
             self.node_id,
             self.links,

@@ -23,6 +23,7 @@ from p2pmods.mesh.receiving import read_small
 from p2pmods.mesh.sightings import Sightings
 from p2pmods.mesh.tallies import Tallies
 from p2pmods.swarm.messages import KINDS, YOURSELF, GetSmall, Small, SmallHead, unpack_small
+from p2pmods.upstream.failure import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -269,7 +270,7 @@ class Peers:
             except Exception as error:  # the block's own, which the nursery would wrap in a group
                 failure = error
             finally:
-                claim.leave()
+                claim.leave(out_of_reach=isinstance(failure, Unreachable))
                 self.outcomes[claim.outcome] += 1
                 nursery.cancel_scope.cancel()
                 if self._claims.get(key) is claim:

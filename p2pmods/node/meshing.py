@@ -130,8 +130,14 @@ class Meshing:
             peering.use(mesh)
 
         use(mesh)
+        upstream.when_back(self._pardon_all)
         self._begin_anew = lambda: use(self._make_mesh(policy, outlook))
         return peering
+
+    def _pardon_all(self) -> None:
+        """Nobody reached an upstream, it seems, and now they do: who gave nothing meanwhile had nothing."""
+        if self.mesh is not None:
+            self.mesh.blame.pardon_all()
 
     def _make_mesh(self, policy: SharingPolicy, outlook: Outlook) -> Mesh:
         return Mesh(swarm_of(self._config), self._key, self._store, policy, self._settings(), outlook)

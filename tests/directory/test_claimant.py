@@ -422,6 +422,12 @@ def test_what_became_of_a_lease_is_told_to_the_homes() -> None:
         assert ann.wait(50) == []
 
 
+def test_that_the_upstream_was_out_of_reach_is_no_failure() -> None:
+    ann = Ann()
+    ann.answer(Grant(terms()))
+    assert {tell.message.how for tell in of(Tell, ann.claim.failed(out_of_reach=True))} == {STOPPED}
+
+
 def test_who_fetched_alone_or_received_it_has_nothing_to_tell() -> None:
     ann = Ann()
     ann.answer(waiting_for(BOB))

@@ -35,7 +35,7 @@ class Machine:
         self.says: dict[str, list[Any]] = {}
 
     def __getattr__(self, name: str) -> Callable[..., list[Any]]:
-        def say(*args: object, now: float | None = None) -> list[Any]:
+        def say(*args: object, now: float | None = None, **_: object) -> list[Any]:
             self.heard.append(name)
             return self.says.pop(name, [])
 
