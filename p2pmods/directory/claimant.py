@@ -84,7 +84,7 @@ class Claimant:
             case Alone(delay):
                 self._blame(now)
                 return self._go_alone(now, after=delay / 1000)
-        return self._disappointed(now)
+        return self._disappointed(now, is_silence=False)
 
     def unanswered(self, ask: int, *, now: float) -> list[ClaimAction]:
         """A home did not answer in time, or refused."""
@@ -254,12 +254,12 @@ class Claimant:
         self._asking.useless([self._source.fetcher])
         return self._source.token
 
-    def _disappointed(self, now: float) -> list[ClaimAction]:
+    def _disappointed(self, now: float, *, is_silence: bool = True) -> list[ClaimAction]:
         """The home that was asked is no help."""
         if self._around.strikes.is_apart(self._asking.home):
             self._asking.not_reached()
         else:
-            self._around.strikes.strike(self._asking.home, now=now)
+            self._around.strikes.strike(self._asking.home, now=now, is_silence=is_silence)
         return [*self._asking.repeat(now=now)] or self._go_alone(now)
 
     def _blame(self, now: float) -> None:

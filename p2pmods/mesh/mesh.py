@@ -129,6 +129,7 @@ class Mesh:
             publish=self._publish,
             on_directors=self.desk.directors_are,
             on_joined=self._joined,
+            on_alive=self.blame.pardon,
             on_gone=self._gone,
             on_cloned=self.cloned.set,
         )
@@ -181,11 +182,10 @@ class Mesh:
         self._mdns = Mdns(self.node_id, swarm.discovery_tag) if settings.mdns else None
         hints = self._mdns.hints if self._mdns is not None else None
         remembered = RememberedMembers(settings.data, swarm.discovery_tag)
-        sources = Sources(settings.peers, remembered, hints, named_nodes if settings.mdns else None)
         self._discovery = Discovery(
             self.node_id,
             self._dial,
-            sources,
+            Sources(settings.peers, remembered, hints, named_nodes if settings.mdns else None),
             is_member=lambda node: node in self.links.linked(),
             entropy=entropy,
         )

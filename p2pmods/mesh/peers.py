@@ -147,7 +147,7 @@ class Peers:
         except PeerRefused:
             raise
         except PeerError:
-            self._around.strikes.strike(node, now=trio.current_time())
+            self._around.strikes.strike(node, now=trio.current_time(), is_silence=True)
             raise
 
     async def _question_small(self, node: str, key: FileKey, *, held_only: bool, patience: float) -> Small | None:

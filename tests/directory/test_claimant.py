@@ -33,7 +33,7 @@ from p2pmods.directory.messages import (
 )
 from p2pmods.directory.proof import grant_terms
 from p2pmods.directory.rendezvous import Rendezvous
-from p2pmods.directory.strikes import Strikes
+from p2pmods.directory.strikes import SILENT_FOR, Strikes
 from p2pmods.testing.room import ABLE, MODULE
 from tests.directory.parts import ANN, BOB, EVE, FIRST, KEY, SECOND, THIRD, changed, holding_of, of
 
@@ -170,6 +170,14 @@ def test_a_silent_home_is_struck_and_the_next_asked_to_avoid_it() -> None:
     assert ann.homes.struck(now=ann.now) == {FIRST.id}
     assert ann.asked.node == SECOND.id
     assert ann.asked.message.avoid == (FIRST.id,)
+
+
+def test_a_home_that_is_silent_for_the_first_time_is_asked_again_soon_and_one_that_misleads_is_not() -> None:
+    ann, bob = Ann(), Ann()
+    ann.silence()
+    bob.answer(Found((), ()))
+    assert ann.homes.struck(now=ann.now + SILENT_FOR) == frozenset()
+    assert bob.homes.struck(now=bob.now + SILENT_FOR) == {FIRST.id}
 
 
 def test_a_home_far_away_gets_four_round_trips() -> None:

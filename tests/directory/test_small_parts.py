@@ -35,6 +35,41 @@ def test_a_second_strike_begins_the_ten_minutes_anew() -> None:
     assert strikes.struck(now=700) == {"ann", "bob"}
 
 
+def test_a_first_silence_counts_for_twenty_seconds_and_another_for_ten_minutes() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0, is_silence=True)
+    assert strikes.struck(now=19.9) == {"ann"}
+    assert not strikes.struck(now=20)
+    strikes.strike("ann", now=30, is_silence=True)
+    assert strikes.struck(now=629) == {"ann"}
+    strikes.strike("ann", now=1300, is_silence=True)
+    assert not strikes.struck(now=1320)
+
+
+def test_a_silence_does_not_shorten_a_strike() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0)
+    strikes.strike("ann", now=1, is_silence=True)
+    assert strikes.struck(now=599) == {"ann"}
+
+
+def test_after_a_pardon_a_silence_is_a_first_one_again() -> None:
+    for pardon in (Strikes.pardon_all, lambda strikes, now: strikes.pardon("ann", now=now)):
+        strikes = Strikes("me")
+        strikes.strike("ann", now=0, is_silence=True)
+        pardon(strikes, now=5)
+        strikes.strike("ann", now=50, is_silence=True)
+        assert strikes.struck(now=69) == {"ann"}
+        assert not strikes.struck(now=70)
+
+
+def test_a_short_strike_ends_though_a_longer_one_is_older() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0)
+    strikes.strike("bob", now=1, is_silence=True)
+    assert strikes.struck(now=30) == {"ann"}
+
+
 def test_who_is_back_is_pardoned_once_in_ten_minutes() -> None:
     strikes = Strikes("me")
     strikes.strike("ann", now=0)
