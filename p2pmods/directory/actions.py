@@ -74,5 +74,10 @@ class GoUpstream:
     tenure: Tenure | None
 
 
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What was under way for this claim leads nowhere any more; what to do instead is said later."""
+
+
 HomeAction = Ask | Tell | Reply | Refuse
-ClaimAction = Ask | Tell | FetchFrom | Relay | GoUpstream
+ClaimAction = Ask | Tell | FetchFrom | Relay | GoUpstream | Settle

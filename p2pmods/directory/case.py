@@ -122,6 +122,12 @@ class Cases:
         """Whether `node` did not fail lately, with this key or another."""
         return not (case.failed.excludes(node, now=now) or self.excluded.excludes(node, now=now))
 
+    def pardon_all(self) -> None:
+        """Who failed may fetch again."""
+        self.excluded.clear()
+        for case in self._cases.values():
+            case.failed.clear()
+
     def clear(self) -> list[Pending]:
         """Forget all; those who wait for an answer."""
         waiting = []

@@ -7,11 +7,11 @@ send it to the next home, five more past that one, and whatever happens it is on
 from __future__ import annotations
 
 import math
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from p2pmods.directory.actions import ClaimAction, FetchFrom, GoUpstream, Relay
+from p2pmods.directory.actions import ClaimAction, FetchFrom, GoUpstream, Relay, Settle
 from p2pmods.directory.asking import Asking
+from p2pmods.directory.claimstate import UNDECIDED, State
 from p2pmods.directory.messages import DONE, FAILED, LEFT, STOPPED, Alone, Grant, Providers, Wait
 from p2pmods.directory.patience import Patience, Verdict
 from p2pmods.directory.proof import is_genuine
@@ -23,21 +23,7 @@ if TYPE_CHECKING:
 
 MAX_SOURCES: Final = 6  # fetchers and sets of providers that one claim tries
 INSIST: Final = 2  # times that a complaint is said again: to others, too, a fetcher may look too slow a second later
-
-
-class State(Enum):
-    """Of a claim."""
-
-    SETTLING = auto()  # the node has just started
-    ASKING = auto()  # there is no source yet
-    RECEIVING = auto()  # from providers, or from a fetcher
-    FETCHING = auto()  # upstream, for all
-    DELAYED = auto()  # about to go upstream, one of a crowd
-    ALONE = auto()  # upstream, for this node
-    ENDED = auto()
-
-
-_UNDECIDED: Final = (State.SETTLING, State.ASKING, State.RECEIVING, State.DELAYED)
+UNNOTICED: Final = 3.0  # seconds for which a change of network may be unknown to the node
 
 
 class Claimant:
@@ -60,6 +46,8 @@ class Claimant:
         self._lost: set[bytes] = set()  # tokens of fetchers of which nothing is expected any more
         self._vouchers: list[str] = []  # homes that named the present fetcher
         self._alone_at = math.inf
+        self._upstream_since = -math.inf
+        self._has_returned = False  # from upstream, after a change of network
 
     @property
     def is_asking(self) -> bool:
@@ -79,13 +67,13 @@ class Claimant:
                 return self._wait(answer, now)
             case Grant(terms) if terms.fetcher == self._around.node and is_genuine(terms, self._wanted.key):
                 self._blame(now)
-                self.state = State.FETCHING
+                self.state, self._upstream_since = State.FETCHING, now
                 self.tenure = Tenure(self._wanted.key, terms, self._wanted.record, self._around.rendezvous, now=now)
                 return [GoUpstream(self.tenure), *self.tenure.renewals(now=now)]
             case Alone(delay):
                 self._blame(now)
                 return self._go_alone(now, after=delay / 1000)
-        return self._disappointed(now)
+        return self._disappointed(now, is_silence=False)
 
     def unanswered(self, ask: int, *, now: float) -> list[ClaimAction]:
         """A home did not answer in time, or refused."""
@@ -136,9 +124,9 @@ class Claimant:
         """The zip is here; `holding` when it is proven as well."""
         return self._end(DONE, holding)
 
-    def failed(self) -> list[ClaimAction]:
-        """Upstream did not deliver."""
-        return self._end(FAILED)
+    def failed(self, *, out_of_reach: bool = False) -> list[ClaimAction]:
+        """Upstream did not deliver. `out_of_reach`: nobody got there, which is held against no fetcher."""
+        return self._end(STOPPED if out_of_reach else FAILED)
 
     def leave(self) -> list[ClaimAction]:
         """The node leaves the swarm."""
@@ -156,11 +144,28 @@ class Claimant:
         self.state = State.ASKING
         return [*self._asking.next(now=now)] or self._go_alone(now)
 
+    def moved(self, *, now: float) -> list[ClaimAction]:
+        """The node's network is another one: who was asked, and what was begun just before, was so in vain."""
+        if self.state not in UNDECIDED and not self._returns(now):
+            return []
+        released = self.tenure.release(STOPPED) if self.state is State.FETCHING and self.tenure is not None else []
+        self._asking.drop()
+        self._asking.afresh()
+        self._sources, self._vouchers, self._alone_at = 0, [], math.inf
+        self.state = State.SETTLING
+        return [*released, Settle()]
+
+    def _returns(self, now: float) -> bool:
+        """Whether the fetch from upstream is given up: once, or frequent changes would prevent its end."""
+        returns = self.state is not State.ENDED and now <= self._upstream_since + UNNOTICED and not self._has_returned
+        self._has_returned = self._has_returned or returns
+        return returns
+
     def next_timer(self, *, now: float) -> float:
         """When to call `handle_timer`; math.inf when nothing is waited for."""
         if self.state is State.FETCHING and self.tenure is not None:
             return self.tenure.next_timer()
-        if self.state not in _UNDECIDED:
+        if self.state not in UNDECIDED:
             return math.inf
         soonest = self._deadline
         if self.state is State.SETTLING:
@@ -173,10 +178,10 @@ class Claimant:
         """Begin, renew, lose patience, or go alone. Called first when the claim begins."""
         if self.state is State.FETCHING and self.tenure is not None:
             return [*self.tenure.renewals(now=now)]
-        if self.state not in _UNDECIDED:
+        if self.state not in UNDECIDED:
             return []
         if now >= self._deadline or now >= self._alone_at:
-            return self._upstream()
+            return self._upstream(now)
         if self.state is State.SETTLING and now >= self._around.cold_start.settled_at():
             self.state = State.ASKING
             return [*self._asking.next(now=now)] or self._go_alone(now)
@@ -250,12 +255,12 @@ class Claimant:
         self._lost.add(self._source.token)
         return self._source.token
 
-    def _disappointed(self, now: float) -> list[ClaimAction]:
+    def _disappointed(self, now: float, *, is_silence: bool = True) -> list[ClaimAction]:
         """The home that was asked is no help."""
         if self._around.strikes.is_apart(self._asking.home):
             self._asking.not_reached()
         else:
-            self._around.strikes.strike(self._asking.home, now=now)
+            self._around.strikes.strike(self._asking.home, now=now, is_silence=is_silence)
         return [*self._asking.repeat(now=now)] or self._go_alone(now)
 
     def _blame(self, now: float) -> None:
@@ -267,14 +272,14 @@ class Claimant:
 
     def _go_alone(self, now: float, after: float = 0.0) -> list[ClaimAction]:
         if after <= 0:
-            return self._upstream()
+            return self._upstream(now)
         self.state = State.DELAYED
         self._alone_at = now + after
         return []
 
-    def _upstream(self) -> list[ClaimAction]:
+    def _upstream(self, now: float) -> list[ClaimAction]:
         self._asking.drop()
-        self.state = State.ALONE
+        self.state, self._upstream_since = State.ALONE, now
         return [GoUpstream(None)]
 
     def _end(self, how: int, holding: Holding | None = None) -> list[ClaimAction]:

@@ -168,6 +168,10 @@ class LeaseHome:
             self._cases.close_if_idle(case, now=now)
         return actions
 
+    def pardon_all(self) -> None:
+        """What fetchers failed for has passed: their network's fault, or an upstream's."""
+        self._cases.pardon_all()
+
     def wake(self) -> list[HomeAction]:
         """The node slept: it is home to nothing until it is told anew."""
         waiting = [*self._passed_on.values(), *self._cases.clear()]

@@ -78,7 +78,7 @@ class LookupRound:
         if not keys:
             return []
         if len(message.locations) != len(keys):
-            return self._failed(node, keys, now)
+            return self._failed(node, keys, now, is_silence=False)
         self._latency.took(now - asked)
         for key, location in zip(keys, message.locations, strict=True):
             self.found.setdefault(key, location)
@@ -88,7 +88,7 @@ class LookupRound:
     def unanswered(self, ask: int, *, now: float) -> list[Ask]:
         """A home did not answer."""
         node, keys, _ = self._asks.pop(ask, ("", (), 0.0))
-        return self._failed(node, keys, now) if keys else []
+        return self._failed(node, keys, now, is_silence=True) if keys else []
 
     def next_timer(self) -> float:
         """When to call `handle_timer`; math.inf when it is done."""
@@ -106,8 +106,8 @@ class LookupRound:
     def _open(self) -> list[bytes]:
         return [key for key in self._modules if key not in self.found]
 
-    def _failed(self, node: str, keys: Iterable[bytes], now: float) -> list[Ask]:
-        self._strikes.strike(node, now=now)
+    def _failed(self, node: str, keys: Iterable[bytes], now: float, *, is_silence: bool) -> list[Ask]:
+        self._strikes.strike(node, now=now, is_silence=is_silence)
         waiting = {key for _, others, _ in self._asks.values() for key in others}
         return self._ask([key for key in keys if key not in self.found and key not in waiting], now)
 

@@ -200,7 +200,7 @@ class Peering:
         self, key: FileKey, from_upstream: FromUpstream, is_failing: bool, *, task_status: trio.TaskStatus[Served]
     ) -> None:
         """Goes on after the answer, until what was fetched for all is proven and others can get it here."""
-        async with self._mesh.peers.claim(key.module, is_failing=is_failing) as claim:
+        async with self._mesh.claiming.claim(key.module, is_failing=is_failing) as claim:
             partial = Partial(Receiver(self._store.temp))
             with ExitStack() as sharing:
 

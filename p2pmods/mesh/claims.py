@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 import trio
 
-from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Tell
+from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Settle, Tell
 from p2pmods.errors import PeerError
 from p2pmods.mesh.desk import seconds_until
 
@@ -102,11 +102,11 @@ class ZipClaim:
         self._is_over = True
         self._desk.tell_soon(self._machine.finished(holding))
 
-    def leave(self) -> None:
-        """The claim ends: unless it was finished, it has failed."""
+    def leave(self, *, out_of_reach: bool = False) -> None:
+        """The claim ends: unless it was finished, it has failed; `out_of_reach`: because the upstream was."""
         if not self._is_over:
             self._is_over = True
-            self._desk.tell_soon(self._machine.failed())
+            self._desk.tell_soon(self._machine.failed(out_of_reach=out_of_reach))
 
     async def node_leaves(self) -> None:
         """The node stops: the homes hear that they need not count on it."""
@@ -125,6 +125,10 @@ class ZipClaim:
         """The node slept."""
         self._carry(self._machine.wake(now=trio.current_time()))
 
+    def moved(self) -> None:
+        """The node's network is another one."""
+        self._carry(self._machine.moved(now=trio.current_time()))
+
     async def _ask(self, ask: Ask) -> None:
         answer = await self._desk.ask(ask)
         now = trio.current_time()
@@ -140,8 +144,8 @@ class ZipClaim:
         for action in actions:
             if isinstance(action, Ask):
                 self._nursery.start_soon(self._ask, action)
-            elif isinstance(action, Way):
-                self._way = action
+            elif isinstance(action, Way | Settle):
+                self._way = None if isinstance(action, Settle) else action
                 self._scope.cancel()
         if actions:
             self._changes.unpark_all()

@@ -26,6 +26,7 @@ from p2pmods.identity.records import SEED, SESSION_SIZE, Endpoint, open_record
 from p2pmods.membership.machine import Membership
 from p2pmods.mesh.blame import Blame
 from p2pmods.mesh.checksum_peers import ChecksumPeers
+from p2pmods.mesh.claiming import Claiming
 from p2pmods.mesh.desk import Desk
 from p2pmods.mesh.entrusting import Entrusting
 from p2pmods.mesh.errands import Errands
@@ -102,7 +103,6 @@ class Mesh:
         self._rendezvous = Rendezvous()
         self._strikes = Strikes(self.node_id, lambda: self._introductions.apart())  # against homes
         self._silent = Strikes(self.node_id)  # against those who gave nothing, or what was wrong
-        self.blame = Blame(self._strikes, self._silent)
         self._holdings = Holdings(entropy)
         self._cold_start = ColdStart(started=settings.started, began=now, may_meet=settings.may_meet)
         self._latency = Latency()
@@ -110,8 +110,9 @@ class Mesh:
         machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
         self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
-        advertiser.on_back = self.blame.pardon
         home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
+        self.blame = Blame(self._strikes, self._silent, home)
+        advertiser.on_back = self.blame.pardon
         self.desk = Desk(
             self.node_id,
             self.links,
@@ -120,7 +121,7 @@ class Mesh:
             self._holdings,
             advertiser,
             key_of,
-            lambda node, stop: self.peers.stopped(node, stop),
+            lambda node, stop: self.claiming.stopped(node, stop),
         )
         self.standing = Standing(
             self.node_id,
@@ -129,6 +130,7 @@ class Mesh:
             publish=self._publish,
             on_directors=self.desk.directors_are,
             on_joined=self._joined,
+            on_alive=self.blame.pardon,
             on_gone=self._gone,
             on_cloned=self.cloned.set,
         )
@@ -142,16 +144,8 @@ class Mesh:
             self._cold_start,
             self.links.round_trip,
         )
-        self.peers = Peers(
-            swarm,
-            self.links,
-            self.desk,
-            around,
-            self._latency,
-            ability=outlook.ability,
-            record=lambda: self.standing.record.raw,
-            tree=outlook.tree,
-        )
+        self.peers = Peers(swarm, self.links, self.desk, around, self._latency, outlook.tree)
+        self.claiming = Claiming(swarm, self.desk, around, outlook.ability, lambda: self.standing.record.raw)
         self.growing = GrowingFiles()
         uploads = Uploads(upload_rate(settings.upload_limit, self.presence.kinds))
         self.giving = Giving(self.growing, outlook.shelf, policy, uploads, outlook.on_given)
@@ -185,11 +179,10 @@ class Mesh:
         self._mdns = Mdns(self.node_id, swarm.discovery_tag) if settings.mdns else None
         hints = self._mdns.hints if self._mdns is not None else None
         remembered = RememberedMembers(settings.data, swarm.discovery_tag)
-        sources = Sources(settings.peers, remembered, hints, named_nodes if settings.mdns else None)
         self._discovery = Discovery(
             self.node_id,
             self._dial,
-            sources,
+            Sources(settings.peers, remembered, hints, named_nodes if settings.mdns else None),
             is_member=lambda node: node in self.links.linked(),
             entropy=entropy,
         )
@@ -208,7 +201,7 @@ class Mesh:
             task_status.started()
 
     async def settled(self) -> None:
-        """Wait until a node that has just started has met whom it could meet; at once for one that has run."""
+        """Wait until a node that has just started, or moved, has met whom it could meet."""
         while trio.current_time() < self._cold_start.settled_at():  # noqa: ASYNC110 - each newcomer moves it
             await trio.sleep_until(self._cold_start.settled_at())
 
@@ -284,6 +277,7 @@ class Mesh:
         self._introductions.forget()
         self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self.presence.kinds)
         self.blame.pardon_all()
+        self.claiming.moved()  # before the links end that claims are waiting for
         self.links.reset("the network changed")
         self.roles.met()
         self._discovery.move(self.presence)
@@ -295,6 +289,6 @@ class Mesh:
         """The machine slept: nothing that was agreed before counts any more."""
         log.info("woke up: joining again", slept_s=round(seconds))
         self.desk.wake()
-        self.peers.wake()
+        self.claiming.wake()
         self.members.wake()
         self._moved()

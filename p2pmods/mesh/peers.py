@@ -1,22 +1,17 @@
-"""What the fetcher asks of the mesh: small files of their home, zips by a claim."""
+"""What the fetcher asks of the mesh: small files of their home, and where things are."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from p2pmods.directory.ability import NO_UPSTREAM, Ability
-from p2pmods.directory.asking import Wanted
-from p2pmods.directory.claimant import Claimant
 from p2pmods.directory.lookup import LookupRound
 from p2pmods.directory.messages import Found
 from p2pmods.errors import MalformedData, PeerError, PeerRefused
 from p2pmods.gomod.module import FileKey, FileKind
-from p2pmods.mesh.claims import OUTCOMES, ZipClaim
 from p2pmods.mesh.desk import seconds_until
 from p2pmods.mesh.names import key_of_file, name_of
 from p2pmods.mesh.receiving import read_small
@@ -25,12 +20,12 @@ from p2pmods.mesh.tallies import Tallies
 from p2pmods.swarm.messages import KINDS, YOURSELF, GetSmall, Small, SmallHead, unpack_small
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from p2pmods.directory.actions import Ask
     from p2pmods.directory.asking import Surroundings
     from p2pmods.directory.lookup import Latency
-    from p2pmods.directory.messages import Holder, Location, Stop
+    from p2pmods.directory.messages import Holder, Location
     from p2pmods.gomod.module import ModuleVersion
     from p2pmods.identity.swarm import Swarm
     from p2pmods.mesh.answer import Answer
@@ -42,7 +37,6 @@ PATIENCE: Final = 0.05  # seconds for a home's first word; who hears nothing goe
 HOME_DEADLINE: Final = 5.0  # seconds for small files that a home fetches
 HELD_DEADLINE: Final = 3.0  # seconds for those that somebody holds
 HOMES_DEADLINE: Final = 8.0  # seconds for all homes that may fetch what the own upstream does not deliver
-CLAIM_DEADLINE: Final = 120.0  # seconds until a claim that got nowhere goes upstream by itself
 MOST_ASKED: Final = 4
 AT_ONCE: Final = 2048  # files located in one round
 _REMEMBERED: Final = 256
@@ -50,7 +44,7 @@ _REMEMBERED: Final = 256
 
 class Peers:
     """`tree` gives the size of the checksum database's tree that is proven here, and how many levels of tiles of a
-    record may be missing; `ability` what this node could do for others; `record` its signed record."""
+    record may be missing."""
 
     def __init__(
         self,
@@ -59,9 +53,6 @@ class Peers:
         desk: Desk,
         around: Surroundings,
         latency: Latency,
-        *,
-        ability: Callable[[], Ability],
-        record: Callable[[], bytes],
         tree: Callable[[], tuple[int, int]],
     ) -> None:
         self._swarm = swarm
@@ -69,14 +60,10 @@ class Peers:
         self._desk = desk
         self._around = around
         self._latency = latency
-        self._ability = ability
-        self._record = record
         self._tree = tree
-        self._claims: dict[bytes, ZipClaim] = {}
         self._brought: OrderedDict[ModuleVersion, tuple[str, Small]] = OrderedDict()
         self.small_by_peer = Tallies()
         self.sightings = Sightings(time.time)
-        self.outcomes = dict.fromkeys(OUTCOMES, 0)  # of claims for zips, since the start
 
     @property
     def is_alone(self) -> bool:
@@ -146,7 +133,7 @@ class Peers:
         except PeerRefused:
             raise
         except PeerError:
-            self._around.strikes.strike(node, now=trio.current_time())
+            self._around.strikes.strike(node, now=trio.current_time(), is_silence=True)
             raise
 
     async def _question_small(self, node: str, key: FileKey, *, held_only: bool, patience: float) -> Small | None:
@@ -247,52 +234,6 @@ class Peers:
         holders = await self.locate(FileKey(module, FileKind.MOD)) if not self.is_alone else ()
         homes = self._around.rendezvous.homes(self._mod_key(module))
         return list(dict.fromkeys([*(holder.node for holder in holders), *homes]))
-
-    # Zips
-
-    @asynccontextmanager
-    async def claim(self, module: ModuleVersion, *, is_failing: bool = False) -> AsyncIterator[ZipClaim]:
-        """A claim for the zip of `module`, alive while the block runs. `is_failing`: the own upstream failed."""
-        key = self._swarm.object_key(module)
-        ability = self._ability()
-        if is_failing:
-            ability = Ability(NO_UPSTREAM, ability.flags, ability.success)
-        wanted = Wanted(key, str(module), ability, self._record())
-        machine = Claimant(wanted, self._around, deadline=trio.current_time() + CLAIM_DEADLINE)
-        failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            claim = ZipClaim(str(module), machine, self._desk, nursery)
-            self._claims[key] = claim
-            nursery.start_soon(claim.run)
-            try:
-                yield claim
-            except Exception as error:  # the block's own, which the nursery would wrap in a group
-                failure = error
-            finally:
-                claim.leave()
-                self.outcomes[claim.outcome] += 1
-                nursery.cancel_scope.cancel()
-                if self._claims.get(key) is claim:
-                    del self._claims[key]
-        if failure is not None:
-            raise failure
-
-    def stopped(self, home: str, stop: Stop) -> None:
-        """A home says that somebody else fetches what this node is fetching."""
-        claim = self._claims.get(stop.key)
-        if claim is not None:
-            claim.stopped(home, stop)
-
-    async def leave(self) -> None:
-        """The node stops: what it fetches for all others may fetch."""
-        async with trio.open_nursery() as nursery:
-            for claim in self._claims.values():
-                nursery.start_soon(claim.node_leaves)
-
-    def wake(self) -> None:
-        """The node slept."""
-        for claim in list(self._claims.values()):
-            claim.wake()
 
     def _mod_key(self, module: ModuleVersion) -> bytes:
         return key_of_file(self._swarm, FileKey(module, FileKind.MOD))

@@ -66,7 +66,7 @@ def mesh_report(mesh: Mesh) -> dict[str, Any]:
         "given": {"files": given.files, "bytes": given.bytes},
         "given_now": given.now,
         "received": _tally(mesh.receiving.by_peer.total + mesh.peers.small_by_peer.total),
-        "claims": dict(mesh.peers.outcomes),
+        "claims": dict(mesh.claiming.outcomes),
     }
 
 

@@ -90,6 +90,7 @@ class Roles:
         self._on_records = on_records
         self._asked = trio.Event()
         self._dialling = trio.Lock()
+        self._dialling_back: set[str] = set()  # nodes that dial this one, or will
         self._pinned: frozenset[str] = frozenset()
         links.on(DialBack, self._dial_back)
         links.on(WhoDirects, self._name_directors)
@@ -101,14 +102,15 @@ class Roles:
     async def run(self) -> None:
         """Until cancelled."""
         pause = FIRST_REFRESH
-        while True:
-            self._asked = trio.Event()
-            await self._hold_links()
-            with trio.move_on_after(_CHECK_AGAIN if self._standing.is_director else pause) as waiting:
-                await self._asked.wait()
-            pause = min(pause * 2, REFRESH) if waiting.cancelled_caught else FIRST_REFRESH
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._asked = trio.Event()
+                await self._hold_links(nursery)
+                with trio.move_on_after(_CHECK_AGAIN if self._standing.is_director else pause) as waiting:
+                    await self._asked.wait()
+                pause = min(pause * 2, REFRESH) if waiting.cancelled_caught else FIRST_REFRESH
 
-    async def _hold_links(self) -> None:
+    async def _hold_links(self, background: trio.Nursery) -> None:
         """To those directors that others, who know the same ones, will ask for a way to this node."""
         own = self._links.node_id
         likely = [*homes(own.encode(), self._directors() - {own}, MOST_TRIED), *sorted(self._links.linked())]
@@ -117,8 +119,10 @@ class Roles:
 
         async def hold() -> None:
             for node in candidates:
-                if await self._ask(node):
+                if await self._ask_for_directors(node):
                     held.add(node)
+                    # Not waited for: where packets get lost it takes long, and directors are wanted meanwhile.
+                    background.start_soon(self._be_dialled, node)
                     return
 
         async with trio.open_nursery() as nursery:
@@ -133,13 +137,17 @@ class Roles:
             self._links.pin(node)
         self._pinned = nodes
 
-    async def _ask(self, node: str) -> bool:
-        """Whether it answered."""
-        has_answered = await self._ask_for_directors(node)
-        async with self._dialling:  # the first dial-back makes the others needless
-            if has_answered and not self._standing.is_director and self._links.port:
-                await self._ask_to_be_dialled(node)
-        return has_answered
+    async def _be_dialled(self, node: str) -> None:
+        """By one node at a time, for the first dial-back makes the others needless; by each once."""
+        if node in self._dialling_back:
+            return
+        self._dialling_back.add(node)
+        try:
+            async with self._dialling:
+                if not self._standing.is_director and self._links.port:
+                    await self._ask_to_be_dialled(node)
+        finally:
+            self._dialling_back.discard(node)
 
     async def _ask_to_be_dialled(self, node: str) -> None:
         try:

@@ -33,8 +33,8 @@ class Standing:
     """Directors know each other by membership; a leaf knows those that were named to it.
 
     `publish(endpoints, flags)` makes the node's own record anew. `on_directors` is told whenever the known directors
-    may be others, `on_joined` and `on_gone` of each that comes and goes, `on_cloned` when another one has this node's
-    key.
+    may be others, `on_joined` and `on_gone` of each that comes and goes, `on_alive` of each that says something new
+    of itself, `on_cloned` when another one has this node's key.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Standing:
         publish: Callable[[tuple[Endpoint, ...], int], SignedRecord],
         on_directors: Callable[[Iterable[str]], None],
         on_joined: Callable[[str, SignedRecord], None],
+        on_alive: Callable[[str], None],
         on_gone: Callable[[str], None],
         on_cloned: Callable[[], None],
     ) -> None:
@@ -55,6 +56,7 @@ class Standing:
         self._publish = publish
         self._on_directors = on_directors
         self._on_joined = on_joined
+        self._on_alive = on_alive
         self._on_gone = on_gone
         self._on_cloned = on_cloned
         self._met: dict[str, float] = {}  # when there was a new link to a node, the latest last
@@ -96,9 +98,11 @@ class Standing:
         match event:
             case Joined(node, record):
                 self.know(record)
+                self._on_alive(node)
                 self._on_joined(node, record)
-            case Changed(node, record):
+            case Changed(node, record):  # one that was suspected, perhaps
                 self.know(record)
+                self._on_alive(node)
             case Died(node) | Left(node):
                 self._on_gone(node)
             case ClonedIdentity():

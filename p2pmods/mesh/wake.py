@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     Clock = Callable[[], float]
 
 TICK: Final = 1.0  # seconds
-LOOK_AT_INTERFACES: Final = 2  # ticks
 SLEPT: Final = 5.0  # seconds that the clocks may come apart while awake, as when one of them is set
 
 log = structlog.get_logger()
@@ -87,16 +86,13 @@ class MachineWatch:
 
     async def run(self) -> None:
         """Until cancelled."""
-        ticks = 0
         while True:
             await trio.sleep(TICK)
-            ticks += 1
             slept = self._detector.slept()
             if slept:
                 log.info("this machine slept", seconds=round(slept))
                 self._on_wake(slept)
-            if slept or ticks % LOOK_AT_INTERFACES == 0:
-                self._check_interfaces()
+            self._check_interfaces()
 
     def _check_interfaces(self) -> None:
         now = self._glance(self._seen)

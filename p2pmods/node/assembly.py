@@ -40,6 +40,7 @@ from p2pmods.node.parts import setup_token, version_control
 from p2pmods.node.supervision import supervised
 from p2pmods.store.identity_file import load_or_create
 from p2pmods.store.modcache import ModuleCache
+from p2pmods.upstream.lookout import Lookout
 from p2pmods.upstream.offline import OfflineState
 from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.route import Upstream
@@ -169,6 +170,7 @@ class Assembly:
         await self._background.start(supervised, "upkeep", self._upkeep.run)
         if self._vcs is not None:
             await self._background.start(supervised, "version control", self._vcs.run)
+        await self._background.start(supervised, "lookout", Lookout(self._client).run)
         await self._background.start(supervised, "checksum database", self._checksums.run)
         await self._background.start(self._meshing.run)
         node = Node(

@@ -139,6 +139,7 @@ class Meshing:
                 copying.serve(mesh)
 
         use(mesh)
+        upstream.when_back(self._pardon_all)
         self._begin_anew = lambda: use(self._make_mesh(policy, outlook))
         return peering
 
@@ -149,6 +150,11 @@ class Meshing:
         limit, file = self._config.seed_limit, SeedFile(self._config.data)
         self.neighbours.copying = Copying(self._store, intake, checksums, file, limit=limit, clock=time.time)
         return self.neighbours.copying
+
+    def _pardon_all(self) -> None:
+        """Nobody reached an upstream, it seems, and now they do: who gave nothing meanwhile had nothing."""
+        if self.mesh is not None:
+            self.mesh.blame.pardon_all()
 
     def _make_mesh(self, policy: SharingPolicy, outlook: Outlook) -> Mesh:
         return Mesh(swarm_of(self._config), self._key, self._store, policy, self._settings(), outlook)
@@ -202,7 +208,7 @@ class Meshing:
         """The node stops: the homes of what it fetches for all are told, in short, and those who take something."""
         if self.mesh is not None:
             with trio.move_on_after(FAREWELL):
-                await self.mesh.peers.leave()
+                await self.mesh.claiming.leave()
             self.mesh.growing.close()
             self.mesh.sowing.seeds.close()
 

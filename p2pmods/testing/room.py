@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from p2pmods.testing.conditions import Conditions
-    from p2pmods.testing.roomnode import Download, Lie
+    from p2pmods.testing.roomdownload import Download
+    from p2pmods.testing.roomnode import Lie
 
 ABLE: Final = Ability(PROXY, DATABASE | UPLOADS, 10)
 UNABLE: Final = Ability(PROXY, UPLOADS, 10)  # its GOSUMDB is off

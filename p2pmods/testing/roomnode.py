@@ -7,14 +7,14 @@ is; whoever holds it whole gives it at once. What a node does wrong on purpose i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Refuse, Relay, Reply, Tell
 from p2pmods.directory.adverts import Advertiser
 from p2pmods.directory.asking import Surroundings, Wanted
-from p2pmods.directory.claimant import Claimant, State
+from p2pmods.directory.claimant import Claimant
+from p2pmods.directory.claimstate import State
 from p2pmods.directory.coldstart import ColdStart
 from p2pmods.directory.holdings import Holdings
 from p2pmods.directory.home import LeaseHome
@@ -33,6 +33,7 @@ from p2pmods.directory.messages import (
 )
 from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.directory.strikes import Strikes
+from p2pmods.testing.roomdownload import Download
 from p2pmods.testing.roomlinks import PULL, STALLED, RoomLinks
 from p2pmods.wire.codec import decode
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
 
+    from p2pmods.directory.actions import ClaimAction
     from p2pmods.testing.program import Action, Address
     from p2pmods.testing.room import Member, Room
 
@@ -53,21 +55,6 @@ class Lie(Enum):
     ALWAYS_WAIT = auto()  # as a home: names a fetcher that is none
     DEAF = auto()  # as a home: answers nothing
     SENDS_NOTHING = auto()  # as a fetcher: renews, and gives no byte
-
-
-@dataclass(slots=True)
-class Download:
-    """One claim of a node and what it has: `source` is a fetcher, a list of holders, or None for upstream."""
-
-    claimant: Claimant
-    began: float
-    got: int = 0
-    seen: int = 0  # of the present source
-    source: Growing | list[str] | None = None
-    pull_at: float = math.inf
-    upstream_since: float = math.inf
-    copies: int = 0  # downloads from upstream that were begun
-    ended: float = math.inf
 
 
 class RoomNode:
@@ -203,7 +190,7 @@ class RoomNode:
 
     # The claims.
 
-    def _pursue(self, key: bytes, actions: Iterable[Ask | Tell | FetchFrom | Relay | GoUpstream], now: float) -> None:
+    def _pursue(self, key: bytes, actions: Iterable[ClaimAction], now: float) -> None:
         download = self.downloads[key]
         for action in actions:
             match action:

@@ -79,6 +79,12 @@ class Connections:
             while idle and trio.current_time() - idle[0].idle_since >= _KEEPALIVE:
                 idle.pop(0).close()
 
+    def forget(self, authority: str) -> None:
+        """Nobody was reached there: a connection from before is of no use either."""
+        for scheme in _PROXY_PORTS:
+            for connection in self._idle.pop((scheme, authority), []):
+                connection.close()
+
     def close(self) -> None:
         """Close every idle connection, and those in use when they are given back."""
         self._is_closed = True

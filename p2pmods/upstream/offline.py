@@ -2,18 +2,23 @@
 
 Each host has an outage machine: after a failure to reach it, it is left alone for a short period that grows from
 failure to failure; then one single request may try again, and the others go on failing fast until that one is
-answered. The node is offline while every host that it talked to is in an outage. `now` is any monotonic clock.
+answered. Whoever looks after a host meanwhile ends its outage for all. The node is offline while every host that it
+talked to is in an outage. `now` is any monotonic clock.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 FIRST_PERIOD: Final = 2.0
 LONGEST_PERIOD: Final = 60.0
 PORTAL_FOR: Final = 300.0  # seconds that a portal's page is remembered when nothing else comes
+WANTED_FOR: Final = 120.0  # seconds since somebody wanted something of a host, in which it is looked after
 PROBE_PATIENCE: Final = 20.0  # a probe that never reports back does not block the next one for longer
 
 
@@ -38,6 +43,9 @@ class OfflineState:
         self._outages: dict[str, Outage | None] = {}
         self._answered: dict[str, float] = {}
         self._portal_at = -math.inf
+        self._wanted: dict[str, float] = {}  # when something of a host was last wanted in vain
+        self._looked: dict[str, float] = {}  # when it was last looked after
+        self.on_back: Callable[[], None] = lambda: None  # told when nothing was in reach, and something is again
 
     @property
     def offline(self) -> bool:
@@ -49,6 +57,7 @@ class OfflineState:
         outage = self._outages.get(host)
         if outage is None:
             return 0.0
+        self._wanted[host] = now
         if now < outage.until:
             return outage.until - now
         # This caller is the probe; whoever comes after it waits for what it finds.
@@ -60,6 +69,7 @@ class OfflineState:
         if self._answered.get(host, -1.0) > started:
             return  # somebody got through after this one began, so the host is there
         outage = self._outages.get(host)
+        self._wanted[host] = now
         if outage is None:
             self._outages[host] = Outage(now + self._first_period, self._first_period)
         elif outage.probe is not None and started >= outage.probe:
@@ -68,10 +78,26 @@ class OfflineState:
 
     def succeeded(self, host: str, *, now: float) -> None:
         """The host answered. When all were out of reach the network is back, and all may be tried."""
-        if self.offline and self._outages.get(host) is not None:
+        is_back = self.offline and self._outages.get(host) is not None
+        if is_back:
             self._forget_outages()
         self._outages[host] = None
         self._answered[host] = now
+        if is_back:
+            self.on_back()
+
+    def host_to_look_after(self, known: Collection[str], *, now: float) -> str | None:
+        """Of those of `known` that are out of reach and were wanted lately the one not looked after for longest.
+
+        None when there is no such host, and while a portal answers for all of them. Tell `succeeded` when it answers.
+        """
+        if self.forced or self.is_captive(now=now):
+            return None
+        out = [host for host in known if self._outages.get(host) and now - self._wanted[host] < WANTED_FOR]
+        host = min(out, key=lambda one: self._looked.get(one, -math.inf), default=None)
+        if host is not None:
+            self._looked[host] = now
+        return host
 
     def met_portal(self, *, now: float) -> None:
         """A login page came instead of a file."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from p2pmods.errors import printable
+from p2pmods.gomod.gosumdb import PUBLIC_NAME
 from p2pmods.upstream.answer import MAX_ERROR_BODY, REDIRECTS, Head, TryAgain, raise_for_status
 from p2pmods.upstream.connections import Connections, proxy_authorization
 from p2pmods.upstream.failure import CaptivePortal, Unreachable, UpstreamFailed, UpstreamUnavailable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from p2pmods.upstream.offline import OfflineState
     from p2pmods.upstream.sink import Listener, Sink
 
+_HARMLESS: Final = f"sumdb/{PUBLIC_NAME}/supported"  # what every go command asks of every proxy
 _TWICE: Final = 2  # attempts at what usually stays as it is: no connection
 
 
@@ -72,6 +74,7 @@ class ProxyClient:
         self._random = random_fraction
         self._clock = clock
         self._hosts: dict[str, Host] = {}
+        self._bases: dict[str, str] = {}  # by authority, the URL that was asked last
         self._bodies = 0
 
     async def get(self, base: str, path: str, want: Want) -> bytes:
@@ -93,6 +96,7 @@ class ProxyClient:
         """The same into an empty `sink`. After an error what is in the sink is worth nothing."""
         origin = parse_origin(base, path, self._netrc)
         host = self._host(origin.authority)
+        self._bases[origin.authority] = base
         async with host.zips if want is Want.ZIP else host.small:
             started = trio.current_time()
             if wait := self.offline.wait(origin.authority, now=started):
@@ -105,6 +109,27 @@ class ProxyClient:
                 self._note(request, error, started)
                 raise
             self._note(request, None, started)
+
+    @property
+    def authorities(self) -> frozenset[str]:
+        """The hosts asked so far."""
+        return frozenset(self._bases)
+
+    async def look(self, authority: str) -> None:
+        """Ask a host that was asked before for something that names nothing, and end its outage if it answers."""
+        started = trio.current_time()
+        origin = parse_origin(self._bases[authority], _HARMLESS, self._netrc)
+        transfer = Transfer(origin.name, Want.SUMDB, BytesSink(), self._limits)
+        deadline = started + self._limits.total(Want.SUMDB)
+        error: UpstreamFailed | None = None
+        try:
+            await self._attempt(_Request(origin, Want.SUMDB, transfer, self._host(authority), deadline, SILENT))
+        except TryAgain as again:
+            error = again.error
+        except UpstreamFailed as failure:
+            error = failure
+        if not isinstance(error, Unreachable):
+            self.offline.succeeded(authority, now=trio.current_time())
 
     def statistics(self) -> tuple[HostStatistics, ...]:
         """One entry for each host asked so far."""
@@ -123,6 +148,7 @@ class ProxyClient:
         authority, now = request.origin.authority, trio.current_time()
         if isinstance(error, Unreachable):
             self.offline.failed(authority, started=started, now=now)
+            self._connections.forget(authority)
         else:
             self.offline.succeeded(authority, now=now)
         if error is None:

@@ -135,6 +135,10 @@ class Upstream:
             return False
         return self._no_proxy.matches(unescape_path(endpoint.removeprefix("lookup/").rpartition("@")[0]))
 
+    def when_back(self, told: Callable[[], None]) -> None:
+        """`told` is called when nothing was in reach, and something is again."""
+        self._offline.on_back = told
+
     def network_changed(self) -> None:
         """What could not be reached before may be reached now."""
         self._offline.network_changed()

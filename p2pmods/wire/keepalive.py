@@ -9,6 +9,8 @@ from p2pmods.errors import WireError
 
 IDLE: Final = 15.0  # seconds without a byte, after which a ping asks
 PATIENCE: Final = 10.0  # seconds that it may take to answer
+EAGER_IDLE: Final = 2.0  # the same two while this side waits for answers: it could ask somebody else
+EAGER_PATIENCE: Final = 5.0
 
 _TOKEN: Final = struct.Struct(">Q")
 
@@ -23,23 +25,23 @@ class KeepAlive:
         self._count = 0
         self._owes = False
 
-    @property
-    def timer(self) -> float:
+    def timer(self, *, is_eager: bool) -> float:
         """When `due` has something to say."""
         if self._asked is not None:
-            return max(self._asked, self._heard) + PATIENCE
-        return self._heard + (IDLE if self._count else 0.0)
+            return max(self._asked, self._heard) + (EAGER_PATIENCE if is_eager else PATIENCE)
+        idle = EAGER_IDLE if is_eager else IDLE
+        return self._heard + (idle if self._count else 0.0)
 
     def heard(self, now: float) -> None:
         """Something arrived."""
         self._heard = max(now, self._heard)
 
-    def due(self, now: float) -> bytes | None:
+    def due(self, now: float, *, is_eager: bool) -> bytes | None:
         """The token of a ping to send now. Raises WireError when the other side fell silent."""
-        if now < self.timer:
+        if now < self.timer(is_eager=is_eager):
             return None
         if self._asked is not None:
-            raise WireError(f"nothing was heard for {PATIENCE:.0f} seconds")
+            raise WireError(f"nothing was heard for {now - max(self._asked, self._heard):.0f} seconds")
         self._asked = now
         self._count += 1
         return _TOKEN.pack(self._count)

@@ -176,7 +176,7 @@ class Mux:
 
     def next_timer(self) -> float:
         """When `handle_timer` is due, not later."""
-        return min(self._keep_alive.timer, self._asking.timer)
+        return min(self._keep_alive.timer(is_eager=bool(self._asking.live)), self._asking.timer)
 
     def handle_timer(self, now: float) -> list[Event]:
         """Pings, and what has taken too long."""
@@ -187,7 +187,7 @@ class Mux:
             if self._asking.timer <= now:
                 events += self._asking.expire(now)
             events += self._answers.expire(now)
-            if (token := self._keep_alive.due(now)) is not None:
+            if (token := self._keep_alive.due(now, is_eager=bool(self._asking.live))) is not None:
                 self._outbox.control(Kind.PING, 0, token)
         except WireError as error:
             return events + self._break(error.reason)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Tell
+from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Settle, Tell
 from p2pmods.directory.asking import Surroundings, Wanted
-from p2pmods.directory.claimant import Claimant, State
+from p2pmods.directory.claimant import MAX_SOURCES, Claimant
+from p2pmods.directory.claimstate import State
 from p2pmods.directory.coldstart import ColdStart
 from p2pmods.directory.inflow import FLOOR, Inflow
 from p2pmods.directory.messages import (
@@ -33,7 +34,7 @@ from p2pmods.directory.messages import (
 )
 from p2pmods.directory.proof import grant_terms
 from p2pmods.directory.rendezvous import Rendezvous
-from p2pmods.directory.strikes import Strikes
+from p2pmods.directory.strikes import SILENT_FOR, Strikes
 from p2pmods.testing.room import ABLE, MODULE
 from tests.directory.parts import ANN, BOB, EVE, FIRST, KEY, SECOND, THIRD, changed, holding_of, key_of, of
 
@@ -171,6 +172,14 @@ def test_a_silent_home_is_struck_and_the_next_asked_to_avoid_it() -> None:
     assert ann.homes.struck(now=ann.now) == {FIRST.id}
     assert ann.asked.node == SECOND.id
     assert ann.asked.message.avoid == (FIRST.id,)
+
+
+def test_a_home_that_is_silent_for_the_first_time_is_asked_again_soon_and_one_that_misleads_is_not() -> None:
+    ann, bob = Ann(), Ann()
+    ann.silence()
+    bob.answer(Found((), ()))
+    assert ann.homes.struck(now=ann.now + SILENT_FOR) == frozenset()
+    assert bob.homes.struck(now=bob.now + SILENT_FOR) == {FIRST.id}
 
 
 def test_a_home_far_away_gets_four_round_trips() -> None:
@@ -470,6 +479,12 @@ def test_what_became_of_a_lease_is_told_to_the_homes() -> None:
         assert ann.wait(50) == []
 
 
+def test_that_the_upstream_was_out_of_reach_is_no_failure() -> None:
+    ann = Ann()
+    ann.answer(Grant(terms()))
+    assert {tell.message.how for tell in of(Tell, ann.claim.failed(out_of_reach=True))} == {STOPPED}
+
+
 def test_who_fetched_alone_or_received_it_has_nothing_to_tell() -> None:
     ann = Ann()
     ann.answer(waiting_for(BOB))
@@ -571,6 +586,76 @@ def test_after_sleep_a_fetcher_is_one_no_more_and_a_waiter_asks_anew() -> None:
     waiter.answer(waiting_for(BOB))
     (ask,) = of(Ask, waiter.claim.wake(now=waiter.now))
     assert ask.node == FIRST.id
+
+
+def moved(ann: Ann) -> list[Any]:
+    """The network of ann's node is another one, and it meets everybody anew."""
+    ann.cold.moved(now=ann.now)
+    return ann._do(ann.claim.moved(now=ann.now))
+
+
+def test_in_another_network_a_claim_begins_anew_once_the_view_is_settled() -> None:
+    asking, waiting, delayed = Ann(), Ann(), Ann()
+    waiting.answer(waiting_for(BOB))
+    delayed.answer(Alone(1000))
+    for ann in (asking, waiting, delayed):
+        before = ann.asked
+        assert moved(ann) == [Settle()]
+        assert ann.claim.unanswered(before.ask, now=ann.now) == []
+        assert ann.lose() == []
+        assert ann.wait(0.4) == []
+        ann.cold.newcomer(now=ann.now)
+        assert ann.wait(0.45) == []
+        (ask,) = of(Ask, ann.wait(0.1))
+        assert ask.node == FIRST.id
+        assert ask.message.avoid == ()
+        assert upstream(ann.wait(0.5)) == []
+
+
+def test_who_went_upstream_while_its_network_changed_comes_back_but_not_twice() -> None:
+    ann = Ann(directors=())
+    assert upstream(ann.did) == [False]
+    ann.now += 3
+    ann.view.update([FIRST.id])
+    assert moved(ann) == [Settle()]
+    ann.wait(1)
+    ann.answer(Alone(0))
+    assert moved(ann) == []
+
+
+def test_who_has_been_upstream_for_a_while_stays_there_when_its_network_changes() -> None:
+    fetcher, alone = Ann(), Ann(directors=())
+    fetcher.answer(Grant(terms()))
+    for ann in (fetcher, alone):
+        ann.now += 3.1
+        assert moved(ann) == []
+    assert of(Tell, fetcher.wait(2))
+
+
+def test_who_comes_back_from_upstream_lets_another_fetch() -> None:
+    ann = Ann()
+    ann.answer(Grant(terms()))
+    done = moved(ann)
+    assert {(tell.node, tell.message.how) for tell in of(Tell, done)} == {
+        (home.id, STOPPED) for home in (FIRST, SECOND, THIRD)
+    }
+    assert of(Settle, done)
+
+
+def test_what_ended_stays_so_in_another_network() -> None:
+    ann = Ann(directors=())
+    ann.claim.finished()
+    assert moved(ann) == []
+
+
+def test_in_another_network_no_source_counts_that_was_tried_before() -> None:
+    ann = Ann()
+    for _ in range(MAX_SOURCES):
+        ann.answer(held_by(BOB))
+        ann.lose()
+    moved(ann)
+    ann.wait(1)
+    assert of(FetchFrom, ann.answer(held_by(BOB)))
 
 
 def test_after_sleep_without_a_director_a_waiter_is_alone() -> None:

@@ -12,7 +12,8 @@ import pytest
 from p2pmods.directory import case as cases
 from p2pmods.directory import providers
 from p2pmods.directory.case import Case, Cases
-from p2pmods.directory.claimant import Claimant, State
+from p2pmods.directory.claimant import Claimant
+from p2pmods.directory.claimstate import State
 from p2pmods.directory.granting import Granting
 from p2pmods.testing.conditions import Conditions
 from p2pmods.testing.room import Room

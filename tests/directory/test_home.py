@@ -16,6 +16,7 @@ from p2pmods.directory.messages import (
     FAILED,
     LEFT,
     MAX_DELAY,
+    STOPPED,
     Advert,
     Alone,
     Grant,
@@ -268,6 +269,24 @@ def test_a_fetcher_that_failed_is_excluded_for_a_minute_for_every_key() -> None:
     assert replies(home.claim(2, ANN.id, other, now=11)) == {2: Alone(0)}
     assert isinstance(replies(home.claim(3, BOB.id, a_claim(BOB), now=11))[3], Grant)
     assert isinstance(replies(home.claim(4, ANN.id, other, now=11 + EXCLUDED_FOR))[4], Grant)
+
+
+def test_when_an_outage_is_over_whoever_failed_may_fetch_again() -> None:
+    home = home_of(FIRST, [FIRST])
+    for at, who in ((0, ANN), (20, BOB)):
+        running(home, who, now=at)
+        home.handle_timer(now=at + 10)
+    assert isinstance(replies(home.claim(2, ANN.id, a_claim(ANN), now=31))[2], Alone)
+    home.pardon_all()
+    assert isinstance(replies(home.claim(3, ANN.id, a_claim(ANN), now=31))[3], Grant)
+
+
+def test_a_fetcher_whose_upstream_is_out_of_reach_has_not_failed() -> None:
+    home = home_of(FIRST, [FIRST])
+    for at, who in ((0, ANN), (1, BOB), (2, ANN)):
+        terms = running(home, who, now=at)
+        home.release(who.id, Release(KEY, terms.token, STOPPED, None), now=at)
+    assert isinstance(replies(home.claim(9, BOB.id, a_claim(BOB), now=3))[9], Grant)
 
 
 def test_a_claimant_that_vanished_before_it_began_is_not_held_a_failure() -> None:

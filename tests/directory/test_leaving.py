@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from p2pmods.directory.claimant import State
+from p2pmods.directory.claimstate import State
 from p2pmods.testing.room import Room
 from p2pmods.testing.roomnode import RoomNode
 

@@ -10,7 +10,7 @@ import pytest
 from p2pmods.directory.lookup import LEAST_HEDGE, Latency, LookupRound
 from p2pmods.directory.messages import MAX_BATCH, Found, Growing, Location
 from p2pmods.directory.rendezvous import Rendezvous
-from p2pmods.directory.strikes import Strikes
+from p2pmods.directory.strikes import SILENT_FOR, Strikes
 from p2pmods.testing.room import MODULE
 from tests.directory.parts import ANN, FIRST, KEY, MEMBERS, SECOND, THIRD, key_of
 
@@ -100,13 +100,14 @@ def test_a_home_that_fails_is_struck_and_the_next_asked_at_once() -> None:
     (second,) = search.round.unanswered(search.asks[0].ask, now=0.05)
     assert second.node == SECOND.id
     assert search.strikes.struck(now=1) == {FIRST.id}
+    assert not search.strikes.struck(now=SILENT_FOR + 1)
 
 
 def test_an_answer_to_another_question_is_a_failure() -> None:
     search = Search()
     (second,) = search.round.answered(search.asks[0].ask, Found((), ()), now=0.05)
     assert second.node == SECOND.id
-    assert search.strikes.struck(now=1) == {FIRST.id}
+    assert search.strikes.struck(now=SILENT_FOR + 1) == {FIRST.id}
 
 
 def test_a_failure_after_the_hedge_waits_for_the_hedge() -> None:

@@ -35,6 +35,41 @@ def test_a_second_strike_begins_the_ten_minutes_anew() -> None:
     assert strikes.struck(now=700) == {"ann", "bob"}
 
 
+def test_a_first_silence_counts_for_twenty_seconds_and_another_for_ten_minutes() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0, is_silence=True)
+    assert strikes.struck(now=19.9) == {"ann"}
+    assert not strikes.struck(now=20)
+    strikes.strike("ann", now=30, is_silence=True)
+    assert strikes.struck(now=629) == {"ann"}
+    strikes.strike("ann", now=1300, is_silence=True)
+    assert not strikes.struck(now=1320)
+
+
+def test_a_silence_does_not_shorten_a_strike() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0)
+    strikes.strike("ann", now=1, is_silence=True)
+    assert strikes.struck(now=599) == {"ann"}
+
+
+def test_after_a_pardon_a_silence_is_a_first_one_again() -> None:
+    for pardon in (Strikes.pardon_all, lambda strikes, now: strikes.pardon("ann", now=now)):
+        strikes = Strikes("me")
+        strikes.strike("ann", now=0, is_silence=True)
+        pardon(strikes, now=5)
+        strikes.strike("ann", now=50, is_silence=True)
+        assert strikes.struck(now=69) == {"ann"}
+        assert not strikes.struck(now=70)
+
+
+def test_a_short_strike_ends_though_a_longer_one_is_older() -> None:
+    strikes = Strikes("me")
+    strikes.strike("ann", now=0)
+    strikes.strike("bob", now=1, is_silence=True)
+    assert strikes.struck(now=30) == {"ann"}
+
+
 def test_who_is_back_is_pardoned_once_in_ten_minutes() -> None:
     strikes = Strikes("me")
     strikes.strike("ann", now=0)
@@ -158,7 +193,20 @@ def test_a_start_takes_two_seconds_at_most() -> None:
 
 
 def test_nobody_to_meet_nothing_to_wait_for() -> None:
-    assert ColdStart(started=10, may_meet=False).settled_at() == 10
+    cold = ColdStart(started=10, may_meet=False)
+    assert cold.settled_at() == 10
+    cold.moved(now=100)
+    assert cold.settled_at() == 100
+
+
+def test_another_network_is_a_start_of_its_own() -> None:
+    cold = ColdStart(started=10)
+    cold.moved(now=100)
+    assert cold.settled_at() == 100.5
+    cold.newcomer(now=100.4)
+    assert cold.settled_at() == 100.9
+    cold.newcomer(now=101.9)
+    assert cold.settled_at() == 102
 
 
 def test_who_did_not_answer_while_the_own_network_changed_is_not_to_blame() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from p2pmods.directory.claimant import State
+from p2pmods.directory.claimstate import State
 from p2pmods.directory.messages import MAX_DELAY
 from p2pmods.testing.conditions import Conditions
 from p2pmods.testing.room import MODULE, UNABLE, Room

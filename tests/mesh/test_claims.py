@@ -9,7 +9,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Tell
+from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Settle, Tell
+from p2pmods.directory.messages import Stop
 from p2pmods.errors import PeerError, Unavailable
 from p2pmods.mesh.claims import ZipClaim
 
@@ -34,7 +35,7 @@ class Machine:
         self.says: dict[str, list[Any]] = {}
 
     def __getattr__(self, name: str) -> Callable[..., list[Any]]:
-        def say(*args: object, now: float | None = None) -> list[Any]:
+        def say(*args: object, now: float | None = None, **_: object) -> list[Any]:
             self.heard.append(name)
             return self.says.pop(name, [])
 
@@ -138,6 +139,38 @@ async def test_of_two_decisions_at_once_the_latest_counts(autojump_clock: MockCl
     case.run()
     assert await case.obtain({b"2": "the zip"}) == "the zip"
     assert case.begun == [SECOND]
+
+
+async def test_when_the_machine_settles_what_is_under_way_ends_and_nothing_begins(
+    autojump_clock: MockClock, case: Case
+) -> None:
+    case.machine.says["handle_timer"] = [FIRST]
+    case.run()
+
+    async def move() -> None:
+        await wait_all_tasks_blocked()
+        case.machine.says["moved"] = [NOTICE, Settle()]
+        case.claim.moved()
+        await wait_all_tasks_blocked()
+        assert case.ended == [FIRST]
+        case.machine.says["stopped"] = [ALONE]
+        case.claim.stopped("home", Stop(bytes(16), bytes(16), None, None))
+
+    case.nursery.start_soon(move)
+    assert await case.obtain({}) == "upstream"
+    assert case.begun == [FIRST, ALONE]
+    assert case.desk.told == [NOTICE]
+
+
+async def test_what_was_decided_and_not_begun_is_not_begun_when_the_machine_settles(
+    autojump_clock: MockClock, case: Case
+) -> None:
+    case.machine.says["moved"] = [FIRST, Settle()]
+    case.claim.moved()
+    case.machine.says["handle_timer"] = [ALONE]
+    case.run()
+    assert await case.obtain({}) == "upstream"
+    assert case.begun == [ALONE]
 
 
 async def test_every_other_error_is_final(autojump_clock: MockClock, case: Case) -> None:

@@ -105,4 +105,4 @@ async def test_after_a_fetcher_left_the_one_who_waited_fetches_for_all_and_not_f
         await room.stop(ann)
     assert [answer.content for answer in answers] == [world.zips[WIDGET]]
     assert bob.node.mesh is not None
-    assert {how: count for how, count in bob.node.mesh.peers.outcomes.items() if count} == {FOR_ALL: 1}
+    assert {how: count for how, count in bob.node.mesh.claiming.outcomes.items() if count} == {FOR_ALL: 1}

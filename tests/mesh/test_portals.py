@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from p2pmods.directory.claimant import Claimant
+from p2pmods.directory.home import LeaseHome
 from p2pmods.fetch import peering
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.testing import upstream_faults as faults
 from p2pmods.testing.upstream import FakeUpstream
+from p2pmods.upstream import lookout
 from tests.mesh.hostile import versions_at
 from tests.world import wait_met
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from p2pmods.directory.actions import ClaimAction
     from tests.world import Client, Room, World
 
 
@@ -44,6 +48,46 @@ async def test_small_files_that_nobody_holds_come_by_a_home_with_a_better_upstre
         answer = await bob.file(module, kind)
         assert answer.status_code == 200, answer.text
         assert answer.headers["P2pmods-Source"] == "peer"
+
+
+@pytest.mark.parametrize(("fault", "is_fault_of_the_way"), [(faults.login_page(), True), (faults.status(403), False)])
+async def test_that_nobody_gets_to_the_upstream_is_not_told_as_a_failure_of_the_fetcher(
+    world: World, room: Room, monkeypatch: pytest.MonkeyPatch, fault: faults.Fault, *, is_fault_of_the_way: bool
+) -> None:
+    monkeypatch.setattr(peering, "OTHERS_TIME", 0.0)
+    told, failed = [], Claimant.failed
+
+    def tell(self: Claimant, *, out_of_reach: bool = False) -> list[ClaimAction]:
+        told.append(out_of_reach)
+        return failed(self, out_of_reach=out_of_reach)
+
+    monkeypatch.setattr(Claimant, "failed", tell)
+    ann = await room.start("ann")
+    bob = await room.start("bob", ann)
+    await wait_met(ann, bob)
+    module = world.publish()
+    world.upstream.fault("v1.0.0.zip", fault)
+    assert (await bob.file(module, "zip")).status_code in (403, 404)
+    assert told == [is_fault_of_the_way]
+
+
+async def test_when_an_upstream_is_in_reach_again_that_is_noticed_and_nobody_is_blamed_for_what_was(
+    world: World, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout, "EVERY", 0.05)
+    pardoned = trio.Event()
+    monkeypatch.setattr(LeaseHome, "pardon_all", lambda _home: pardoned.set())
+    away = FakeUpstream()
+    async with away.running():
+        url = away.url
+    ann = await room.start("ann", upstream=url)
+    assert (await ann.file(world.publish(), "mod")).status_code == 404
+    assert (await ann.status())["upstream"]["state"] == "offline"
+    assert not pardoned.is_set()
+    async with away.running():
+        with trio.fail_after(20):
+            await pardoned.wait()
+        assert (await ann.status())["upstream"]["state"] == "online"
 
 
 async def test_what_no_upstream_of_anybody_delivers_fails_and_the_next_one_at_once(

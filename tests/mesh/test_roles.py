@@ -70,6 +70,9 @@ class FakeLinks:
         answer = self.answers.get((node, type(message)))
         if answer is None:
             raise PeerError(node, "does not answer")
+        if isinstance(answer, trio.Event):
+            await answer.wait()
+            answer = DialledBack(None)
         return SimpleNamespace(message=answer, discard=trio.lowlevel.checkpoint)
 
 
@@ -251,6 +254,26 @@ async def test_a_dial_back_that_was_lost_is_asked_for_again_in_a_second(
         case.links.answers[BOB, DialBack] = DialledBack(endpoint)
         await trio.sleep(FIRST_REFRESH + 0.1)
         assert case.promoted == [endpoint]
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_is_dialled_back_slowly_learns_of_directors_meanwhile(
+    autojump_clock: MockClock, case: Case
+) -> None:
+    case.links.hosts = {BOB: "10.9.0.2", EVE: "10.9.0.3"}
+    answer_all(case, BOB, EVE)
+    lost = case.links.answers[BOB, DialBack] = case.links.answers[EVE, DialBack] = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(case.roles.run)
+        await wait_all_tasks_blocked()
+        assert case.links.pinned == {BOB, EVE}
+        await trio.sleep(FIRST_REFRESH + 0.1)
+        assert rounds(case) == 4
+        assert sum(isinstance(message, DialBack) for _, message in case.links.asked) == 1
+        lost.set()
+        await wait_all_tasks_blocked()
+        asked = [node for node, message in case.links.asked if isinstance(message, DialBack)]
+        assert sorted(asked) == [BOB, EVE]
         nursery.cancel_scope.cancel()
 
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from p2pmods.directory.addresses import AddressBook
 from p2pmods.identity.key import node_id, public_bytes
 from p2pmods.identity.records import DIRECTOR, Endpoint, NodeRecord, SignedRecord, sign_record
+from p2pmods.membership.actions import Changed, Died, Joined
 from p2pmods.mesh.standing import MAX_NAMED, NAMED_FOR, Standing
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ def directors() -> list[set[str]]:
 
 
 @pytest.fixture
-async def standing(directors: list[set[str]]) -> Standing:
+def alive() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def standing(directors: list[set[str]], alive: list[str]) -> Standing:
     made = Standing(
         node_id(key(1)),
         Machine(),  # type: ignore[arg-type]
@@ -44,6 +50,7 @@ async def standing(directors: list[set[str]]) -> Standing:
         publish=lambda endpoints, flags: record(1, flags=flags),
         on_directors=lambda nodes: directors.append(set(nodes)),
         on_joined=lambda *_: None,
+        on_alive=alive.append,
         on_gone=lambda _: None,
         on_cloned=lambda: None,
     )
@@ -61,6 +68,14 @@ async def test_an_older_record_that_somebody_passes_on_does_not_replace_a_newer_
     assert ports(standing, 2) == [5005]
     standing.know(record(2, incarnation=6, port=6006))
     assert ports(standing, 2) == [6006]
+
+
+async def test_who_comes_and_who_is_suspected_no_longer_is_alive_again(standing: Standing, alive: list[str]) -> None:
+    bob, eve = node_id(key(2)), node_id(key(3))
+    standing.heard(Joined(bob, record(2)))
+    standing.heard(Changed(eve, record(3)))
+    standing.heard(Died(bob))
+    assert alive == [bob, eve]
 
 
 async def test_a_leaf_knows_the_directors_that_were_named_to_it_for_a_while(

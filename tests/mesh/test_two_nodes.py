@@ -15,6 +15,7 @@ from p2pmods.directory.rendezvous import homes
 from p2pmods.fetch.proofs import Proofs
 from p2pmods.gomod.info import Info
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+from p2pmods.mesh.wake import MachineWatch
 from p2pmods.node import meshing
 from p2pmods.testing import upstream_faults as faults
 from tests.world import SWARM, WIDGET, Client, Room, World, noise, wait_met, wait_offered
@@ -232,6 +233,30 @@ async def test_nodes_that_have_just_started_meet_before_they_go_upstream(
     ann = await room.start("ann")
     bob = await room.start("bob", ann)
     assert sorted(await fetch_all([ann, bob])) == ["peer", "upstream"]
+
+
+async def test_who_wants_something_when_its_network_changes_gets_it_from_the_one_it_meets_again(
+    world: World, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = []
+    run = MachineWatch.run
+
+    async def run_and_be_seen(self: MachineWatch) -> None:
+        changes.append(self._on_change)
+        await run(self)
+
+    monkeypatch.setattr(MachineWatch, "run", run_and_be_seen)
+    monkeypatch.setattr(coldstart, "LONGEST", 0.0)
+    world.publish()
+    _ann, bob = await start_pair(room)
+    monkeypatch.setattr(coldstart, "LONGEST", 15.0)
+    monkeypatch.setattr(coldstart, "QUIET", 1.5)
+    asked = files_asked(world)
+    start = trio.current_time()
+    changes[-1]()
+    assert await download(bob) == FROM_PEERS
+    assert trio.current_time() - start >= 1.5  # whatever is met meanwhile
+    assert files_asked(world) == asked
 
 
 async def test_who_waits_receives_while_the_bytes_still_arrive(world: World, room: Room) -> None:

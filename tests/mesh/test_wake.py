@@ -69,13 +69,13 @@ async def test_waking_up_is_told_within_a_second(autojump_clock: trio.testing.Mo
         machine.interfaces = "wireless"
         await trio.sleep(1)
         assert machine.woke == [60]
-        assert machine.changes == 1  # looked at once, not when it would have been due
+        assert machine.changes == 1
         await trio.sleep(100)
         assert machine.woke == [60]
         nursery.cancel_scope.cancel()
 
 
-async def test_a_change_of_interfaces_is_told_once_within_two_seconds(
+async def test_a_change_of_interfaces_is_told_once_within_a_second(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     machine = Machine()
@@ -84,7 +84,7 @@ async def test_a_change_of_interfaces_is_told_once_within_two_seconds(
         await trio.sleep(10.5)
         assert machine.changes == 0
         machine.interfaces = "wireless"
-        await trio.sleep(2)
+        await trio.sleep(1)
         assert machine.changes == 1
         await trio.sleep(100)
         assert machine.changes == 1

@@ -10,7 +10,7 @@ import trio.testing
 
 from p2pmods.gomod.goproxy import parse_goproxy
 from p2pmods.upstream.failure import UpstreamUnavailable
-from p2pmods.upstream.offline import PORTAL_FOR, PROBE_PATIENCE, OfflineState
+from p2pmods.upstream.offline import PORTAL_FOR, PROBE_PATIENCE, WANTED_FOR, OfflineState
 from p2pmods.upstream.sumdb_route import SumdbRoute
 
 if TYPE_CHECKING:
@@ -83,6 +83,47 @@ def test_one_host_down_is_not_offline_and_does_not_get_forgotten() -> None:
     state.succeeded(OTHER, now=1)
     assert not state.offline
     assert state.wait(HOST, now=1) > 0
+
+
+def test_that_something_is_in_reach_again_is_told_once() -> None:
+    state, told = OfflineState(), []
+    state.on_back = lambda: told.append(state.offline)
+    state.succeeded(HOST, now=0)
+    lost(state, HOST, now=1)
+    lost(state, OTHER, now=1)
+    state.succeeded(HOST, now=2)
+    state.succeeded(OTHER, now=3)
+    assert told == [False]
+
+
+def test_that_one_host_of_several_is_in_reach_again_is_not_told() -> None:
+    state, told = OfflineState(), []
+    state.on_back = lambda: told.append("back")
+    state.succeeded(OTHER, now=0)
+    lost(state, HOST, now=1)
+    state.succeeded(HOST, now=2)
+    assert told == []
+
+
+def test_hosts_out_of_reach_are_looked_after_in_turn_while_they_are_wanted() -> None:
+    state = OfflineState()
+    known = [HOST, OTHER, "never.example.com:443"]
+    lost(state, HOST, now=0)
+    lost(state, OTHER, now=0)
+    assert [state.host_to_look_after(known, now=at) for at in (1, 2, 3)] == [HOST, OTHER, HOST]
+    assert state.host_to_look_after([OTHER], now=4) == OTHER
+    assert state.wait(HOST, now=100) == 0  # somebody wants something of it once more
+    assert state.host_to_look_after(known, now=WANTED_FOR + 1) == HOST
+    assert state.host_to_look_after(known, now=WANTED_FOR + 2) == HOST
+    assert state.host_to_look_after(known, now=100 + WANTED_FOR) is None
+
+
+def test_nothing_is_looked_after_behind_a_portal_or_against_the_setting() -> None:
+    for state in (OfflineState(forced=True), OfflineState()):
+        lost(state, now=0)
+        state.met_portal(now=0)
+        assert state.host_to_look_after([HOST], now=1) is None
+    assert OfflineState(forced=True).host_to_look_after([HOST], now=PORTAL_FOR + 1) is None
 
 
 def test_another_network_begins_anew() -> None:

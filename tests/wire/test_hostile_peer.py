@@ -319,6 +319,25 @@ def test_who_falls_silent_is_gone_after_a_ping_and_ten_seconds() -> None:
     assert stranger.verdict == "nothing was heard for 10 seconds"
 
 
+def test_who_falls_silent_while_an_answer_is_waited_for_is_gone_after_seven_seconds() -> None:
+    stranger = Stranger()
+    stranger.node.handle_timer(stranger.now)
+    (ping,) = (f for f in stranger.hears() if f.kind is Kind.PING)
+    stranger.says(Kind.PONG, 0, ping.payload)
+    stranger.node.request(b"?", now=stranger.now, deadline=1e9)
+    stranger.hears()
+    assert stranger.node.next_timer() == stranger.now + 2
+    assert stranger.node.handle_timer(stranger.now + 1.9) == []
+    assert stranger.kinds() == []
+    stranger.node.handle_timer(stranger.now + 2)
+    assert stranger.kinds() == [Kind.PING]
+    assert stranger.node.next_timer() == stranger.now + 7
+    stranger.events += stranger.node.handle_timer(stranger.now + 6.9)
+    assert stranger.verdict == ""
+    stranger.events += stranger.node.handle_timer(stranger.now + 7)
+    assert stranger.verdict == "nothing was heard for 5 seconds"
+
+
 def test_an_endless_frame_is_never_held_beyond_its_bound() -> None:
     stranger = Stranger()
     head = struct.pack(">II", 65_536 << 8 | Kind.NOTICE, 0)

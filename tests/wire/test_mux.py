@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from p2pmods.wire.events import (
     AnswerArrived,
     BodyEnded,
+    Broken,
     Code,
     DataArrived,
     Event,
@@ -261,6 +262,13 @@ def test_the_round_trip_is_measured_at_once() -> None:
     pair.to_bob(ping)
     pair.to_ann(pair.bob.data_to_send(1000))
     assert pair.ann.round_trip == pytest.approx(0.020)
+
+
+def test_a_link_on_which_an_answer_is_long_in_coming_lives_on() -> None:
+    pair = opened()
+    pair.ask()
+    pair.pass_time(600)
+    assert not [event for event in pair.at_ann + pair.at_bob if isinstance(event, Broken)]
 
 
 def test_a_link_that_is_idle_lives_on() -> None:
