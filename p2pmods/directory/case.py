@@ -122,6 +122,10 @@ class Cases:
         """Whether `node` did not fail lately, with this key or another."""
         return not (case.failed.excludes(node, now=now) or self.excluded.excludes(node, now=now))
 
+    def pardon(self, node: str, *, now: float) -> None:
+        """It was out of reach: with other keys than those that it failed with it may fetch again."""
+        self.excluded.pardon(node, now=now)
+
     def pardon_all(self) -> None:
         """Who failed may fetch again."""
         self.excluded.clear()

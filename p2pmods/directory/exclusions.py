@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 EXCLUDED_FOR: Final = 60.0  # seconds
+PARDONED_EVERY: Final = 600.0  # seconds; or one who only comes back for that would be pardoned for ever
 _MOST: Final = 1024  # nodes; the oldest goes first
 
 
@@ -14,13 +15,11 @@ class Exclusions:
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
+        self._unpardonable: dict[str, float] = {}  # until when
 
     def exclude(self, node: str, *, now: float) -> None:
         """`node` failed now."""
-        self._until.pop(node, None)
-        if len(self._until) >= _MOST:
-            del self._until[next(iter(self._until))]
-        self._until[node] = now + EXCLUDED_FOR
+        _keep(self._until, node, now + EXCLUDED_FOR)
 
     def excludes(self, node: str, *, now: float) -> bool:
         """Whether `node` failed within the last minute."""
@@ -37,6 +36,18 @@ class Exclusions:
         latest = max(self._until.values(), default=-math.inf)
         return now - (latest - EXCLUDED_FOR) if latest > now else math.inf
 
+    def pardon(self, node: str, *, now: float) -> None:
+        """It was out of reach, and is back: what it failed with counts no more. Once in ten minutes."""
+        if self._unpardonable.get(node, now) <= now and self._until.pop(node, None) is not None:
+            _keep(self._unpardonable, node, now + PARDONED_EVERY)
+
     def clear(self) -> None:
         """All is forgiven."""
         self._until.clear()
+
+
+def _keep(table: dict[str, float], node: str, until: float) -> None:
+    table.pop(node, None)
+    if len(table) >= _MOST:
+        del table[next(iter(table))]
+    table[node] = until

@@ -168,6 +168,10 @@ class LeaseHome:
             self._cases.close_if_idle(case, now=now)
         return actions
 
+    def pardon(self, node: str, *, now: float) -> None:
+        """It was out of reach, and is back."""
+        self._cases.pardon(node, now=now)
+
     def pardon_all(self) -> None:
         """What fetchers failed for has passed: their network's fault, or an upstream's."""
         self._cases.pardon_all()

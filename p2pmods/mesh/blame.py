@@ -28,6 +28,7 @@ class Blame:
         """It may have been out of reach."""
         for strikes in (self._givers, self._homes):
             strikes.pardon(node, now=trio.current_time())
+        self._home.pardon(node, now=trio.current_time())
 
     def pardon_all(self) -> None:
         """This node slept, or its network changed, or its upstream was out of reach: that may be true of others."""

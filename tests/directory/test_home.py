@@ -271,6 +271,17 @@ def test_a_fetcher_that_failed_is_excluded_for_a_minute_for_every_key() -> None:
     assert isinstance(replies(home.claim(4, ANN.id, other, now=11 + EXCLUDED_FOR))[4], Grant)
 
 
+def test_a_fetcher_that_was_out_of_reach_and_is_back_may_fetch_other_zips() -> None:
+    """A partition ends the leases of all who are on its other side."""
+    home = home_of(FIRST, [FIRST])
+    running(home)
+    home.handle_timer(now=10)
+    home.pardon(ANN.id, now=11)
+    other = changed(a_claim(ANN), module="example.com/other@v1.0.0")
+    assert isinstance(replies(home.claim(2, ANN.id, other, now=11))[2], Grant)
+    assert replies(home.claim(3, ANN.id, a_claim(ANN), now=11)) == {3: Alone(0)}
+
+
 def test_when_an_outage_is_over_whoever_failed_may_fetch_again() -> None:
     home = home_of(FIRST, [FIRST])
     for at, who in ((0, ANN), (20, BOB)):

@@ -136,6 +136,25 @@ def test_timers_ring_once_at_the_soonest_time() -> None:
     assert timers.next() == math.inf
 
 
+def test_a_failed_fetcher_that_is_back_is_pardoned_once_in_ten_minutes() -> None:
+    failed = Exclusions()
+    failed.pardon("ann", now=0)  # for nothing, which uses up nothing
+    for at, is_pardoned in ((1, True), (2, False), (600, False), (601, True)):
+        failed.exclude("ann", now=at)
+        failed.exclude("bob", now=at)
+        failed.pardon("ann", now=at)
+        assert failed.excludes("ann", now=at) != is_pardoned
+        assert failed.excludes("bob", now=at)
+
+
+def test_pardons_of_fetchers_are_bounded() -> None:
+    failed = Exclusions()
+    for number in range(5000):
+        failed.exclude(str(number), now=0)
+        failed.pardon(str(number), now=0)
+    assert len(failed._unpardonable) <= 1024
+
+
 def test_a_failed_fetcher_is_excluded_for_a_minute() -> None:
     failed = Exclusions()
     failed.exclude("ann", now=0)
