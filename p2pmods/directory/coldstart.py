@@ -21,16 +21,22 @@ class ColdStart:
         self._quiet_since = started if began is None else began
         self._may_meet = may_meet
         self._latest = started + LONGEST if may_meet else started
+        self._misses_all = False
 
     def newcomer(self, *, now: float) -> None:
         """A member was met that was not known."""
         self._quiet_since = max(self._quiet_since, now)
 
-    def moved(self, *, now: float) -> None:
-        """The node is in another network, where it meets everybody anew."""
+    def linked(self) -> None:
+        """Somebody is reached, known or not."""
+        self._misses_all = False
+
+    def moved(self, *, now: float, was_alone: bool) -> None:
+        """The node is in another network, where it meets everybody anew, maybe at the second try only."""
         self._quiet_since = now
         self._latest = now + LONGEST if self._may_meet else now
+        self._misses_all = not was_alone
 
     def settled_at(self) -> float:
         """Until then nothing is claimed, nor fetched from upstream."""
-        return min(self._quiet_since + QUIET, self._latest)
+        return self._latest if self._misses_all else min(self._quiet_since + QUIET, self._latest)

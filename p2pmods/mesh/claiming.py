@@ -88,8 +88,14 @@ class Claiming:
         for claim in list(self._claims.values()):
             claim.wake()
 
-    def moved(self) -> None:
+    def linked(self) -> None:
+        """Somebody is reached: claims that wait for that may go on."""
+        self._around.cold_start.linked()
+        for claim in self._claims.values():
+            claim.look()
+
+    def moved(self, *, was_alone: bool) -> None:
         """The node's network is another one."""
-        self._around.cold_start.moved(now=trio.current_time())
+        self._around.cold_start.moved(now=trio.current_time(), was_alone=was_alone)
         for claim in list(self._claims.values()):
             claim.moved()

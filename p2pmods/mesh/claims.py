@@ -129,6 +129,10 @@ class ZipClaim:
         """The node's network is another one."""
         self._carry(self._machine.moved(now=trio.current_time()))
 
+    def look(self) -> None:
+        """What its machine waits for may have come earlier than it said."""
+        self._changes.unpark_all()
+
     async def _ask(self, ask: Ask) -> None:
         answer = await self._desk.ask(ask)
         now = trio.current_time()

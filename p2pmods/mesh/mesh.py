@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from p2pmods.store.store import Store
 
 DIAL_TIME: Final = 8.0  # seconds
+LOOK: Final = 0.1  # seconds between two looks whether those around are known now
 
 log = structlog.get_logger()
 
@@ -202,8 +203,8 @@ class Mesh:
 
     async def settled(self) -> None:
         """Wait until a node that has just started, or moved, has met whom it could meet."""
-        while trio.current_time() < self._cold_start.settled_at():  # noqa: ASYNC110 - each newcomer moves it
-            await trio.sleep_until(self._cold_start.settled_at())
+        while (left := self._cold_start.settled_at() - trio.current_time()) > 0:  # noqa: ASYNC110 - who is met moves it
+            await trio.sleep(min(left, LOOK))
 
     def know(self, records: Iterable[bytes]) -> None:
         """Signed records that somebody passed on, by which those nodes can be reached."""
@@ -229,6 +230,7 @@ class Mesh:
     def _linked(self, node: str) -> None:
         """There is a new link to this node, whoever dialled."""
         self.blame.pardon(node)
+        self.claiming.linked()
         if self.standing.is_news(node):
             self._cold_start.newcomer(now=trio.current_time())
             self.members.meet(node)
@@ -277,7 +279,7 @@ class Mesh:
         self._introductions.forget()
         self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self.presence.kinds)
         self.blame.pardon_all()
-        self.claiming.moved()  # before the links end that claims are waiting for
+        self.claiming.moved(was_alone=self.peers.is_alone)  # before the links end that claims are waiting for
         self.links.reset("the network changed")
         self.roles.met()
         self._discovery.move(self.presence)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from p2pmods.mesh.link import Link
 
-SAME_MOMENT: Final = 5.0  # seconds within which two nodes may have dialled each other without knowing it
+SAME_MOMENT: Final = 2.0  # seconds within which two nodes may have dialled each other without knowing it
 
 
 class Table:

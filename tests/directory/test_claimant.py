@@ -590,7 +590,7 @@ def test_after_sleep_a_fetcher_is_one_no_more_and_a_waiter_asks_anew() -> None:
 
 def moved(ann: Ann) -> list[Any]:
     """The network of ann's node is another one, and it meets everybody anew."""
-    ann.cold.moved(now=ann.now)
+    ann.cold.moved(now=ann.now, was_alone=True)
     return ann._do(ann.claim.moved(now=ann.now))
 
 

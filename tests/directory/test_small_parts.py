@@ -8,7 +8,7 @@ import pytest
 
 from p2pmods.directory.ability import CAPTIVE, DATABASE, FAILING, METERED, ORIGIN, PROXY, UPLOADS, Ability
 from p2pmods.directory.addresses import MAX_NODES, AddressBook
-from p2pmods.directory.coldstart import ColdStart
+from p2pmods.directory.coldstart import LONGEST, QUIET, ColdStart
 from p2pmods.directory.exclusions import Exclusions
 from p2pmods.directory.inflow import FLOOR, Inflow
 from p2pmods.directory.patience import Patience, Verdict
@@ -211,16 +211,26 @@ def test_a_start_takes_two_seconds_at_most() -> None:
     assert cold.settled_at() == 12
 
 
+def test_who_changed_its_network_and_knew_others_waits_until_one_is_reached() -> None:
+    cold = ColdStart(started=10)
+    cold.moved(now=100, was_alone=False)
+    assert cold.settled_at() == 100 + LONGEST
+    cold.linked()
+    assert cold.settled_at() == 100 + QUIET
+    cold.newcomer(now=101)
+    assert cold.settled_at() == 101 + QUIET
+
+
 def test_nobody_to_meet_nothing_to_wait_for() -> None:
     cold = ColdStart(started=10, may_meet=False)
     assert cold.settled_at() == 10
-    cold.moved(now=100)
+    cold.moved(now=100, was_alone=True)
     assert cold.settled_at() == 100
 
 
 def test_another_network_is_a_start_of_its_own() -> None:
     cold = ColdStart(started=10)
-    cold.moved(now=100)
+    cold.moved(now=100, was_alone=True)
     assert cold.settled_at() == 100.5
     cold.newcomer(now=100.4)
     assert cold.settled_at() == 100.9

@@ -173,6 +173,19 @@ async def test_what_was_decided_and_not_begun_is_not_begun_when_the_machine_sett
     assert case.begun == [ALONE]
 
 
+async def test_what_its_machine_waits_for_may_come_early(autojump_clock: MockClock, case: Case) -> None:
+    case.run()
+
+    async def come() -> None:
+        await wait_all_tasks_blocked()
+        case.machine.says["handle_timer"] = [ALONE]
+        case.claim.look()
+
+    case.nursery.start_soon(come)
+    with trio.fail_after(1):
+        assert await case.obtain({}) == "upstream"
+
+
 async def test_every_other_error_is_final(autojump_clock: MockClock, case: Case) -> None:
     case.machine.says["handle_timer"] = [FIRST]
     case.run()
