@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,10 @@ from hypothesis import strategies as st
 
 from p2pmods.swarm.bits import first_bits, pieces_of
 from p2pmods.swarm.dealing import BUSY, HAND, LATE, SPREAD, Dealing
+from p2pmods.swarm.pieces import MAX_PIECES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def dealing(known: int, *followers: str) -> Dealing:
@@ -312,3 +318,33 @@ def test_everybody_gets_everything_whoever_is_silent_or_leaves(
         if grown == known and all(followers.have[node] == first_bits(known) for node in followers.takers()):
             return
     raise AssertionError("somebody lacks something for good")
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions were called meanwhile: what it costs, on every machine alike."""
+    count = 0
+
+    def note(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_what_nobody_can_be_dealt_is_not_gone_through_for_each_news() -> None:
+    one = dealing(0, *map(str, range(20)), "mallory")
+    one.holds("mallory", first_bits(MAX_PIECES), now=0)
+    one.grew(MAX_PIECES, now=0)
+    assert calls_of(lambda: one.advance(now=0)) < 1_000
+
+
+def test_news_of_what_is_known_costs_nothing() -> None:
+    one = dealing(0, *map(str, range(20)), "mallory")
+    one.holds("mallory", first_bits(MAX_PIECES), now=0)
+    one.grew(MAX_PIECES, now=0)
+    assert calls_of(lambda: one.holds("mallory", 1, now=0)) < 10
