@@ -167,6 +167,9 @@ class Seeding:
         if seed is None or not seed.has_shown(call.peer, wanted.first, wanted.count):
             await call.refuse(NOT_HELD, "not here")
             return
+        if self._giving.policy.gives and not self._giving.policy.gives_over(call.here):
+            await call.refuse(NOT_HELD, OVER_VPN)
+            return
         if not self._giving.policy.gives or not self._turns.may_queue(call.peer):
             await call.refuse(BUSY, "gives enough already")
             return
