@@ -21,14 +21,21 @@ HAND: Final = 8  # pieces dealt to a follower that have not gone to it
 LATE: Final = 4.0  # seconds without taking one of them, after which they are dealt to others too
 BUSY: Final = 1.0  # seconds that a piece waits when this node has more to give than it can
 SPREAD: Final = 3.0  # seconds in which whoever got a piece passes it on
+PASSED_OVER: Final = 12  # pieces that a follower takes instead of one in its hand, which is then for others, too
 _ROUNDS: Final = 2  # pieces to every follower, in which each that asks has its turn
+
+
+@dataclass(slots=True)
+class _Dealt:
+    at: float
+    passed_over: int = 0  # pieces that its follower took since
 
 
 @dataclass(slots=True)
 class _Follower:
     has: int = 0
     shown: int = 0
-    hand: dict[int, float] = field(default_factory=dict)  # when each was dealt
+    hand: dict[int, _Dealt] = field(default_factory=dict)
     last: float = -math.inf  # when it was dealt one into an empty hand, or took one
     gone_before: int = 0  # how many had gone to anybody then
     is_late: bool = False  # what is in its hand was dealt again
@@ -93,7 +100,9 @@ class Dealing:
             follower.last, follower.gone_before = now, self._gone
             if follower.is_late:
                 follower.is_late = False
-                follower.hand = {piece: now} if piece in follower.hand else {}
+                follower.hand = {piece: _Dealt(now)} if piece in follower.hand else {}
+            for dealt in follower.hand.values():
+                dealt.passed_over += 1
             self.holds(node, 1 << piece, now=now)
 
     def shown_to(self, node: str) -> int:
@@ -104,7 +113,7 @@ class Dealing:
     def next_timer(self) -> float:
         """When to call `advance` though nothing has happened; math.inf for never."""
         moments = [
-            max(one.last + LATE, self._last_gone + BUSY)
+            max(min(one.last, *[dealt.at for dealt in one.hand.values()]) + LATE, self._last_gone + BUSY)
             for one in self._followers.values()
             if one.hand and not one.is_late
         ]
@@ -118,6 +127,8 @@ class Dealing:
             if self._became_late(follower, now):
                 follower.is_late = True
                 self._to_be_dealt(follower.hand, first=True)
+            elif not follower.is_late:
+                self._take_back(follower, now)
         self._see_who_passes_on(now)
         if self._ripe and not self._is_busy(now):
             self._open |= self._ripe
@@ -130,6 +141,18 @@ class Dealing:
             return False
         gone = self._gone - follower.gone_before
         return gone >= _ROUNDS * len(self._followers) or now >= self._last_gone + BUSY
+
+    def _take_back(self, follower: _Follower, now: float) -> None:
+        """What it leaves lying while it takes others, or could: whoever keeps one piece from all has hindered all."""
+        is_idle = now >= self._last_gone + BUSY
+        left = [
+            piece
+            for piece, dealt in follower.hand.items()
+            if dealt.passed_over >= PASSED_OVER or (is_idle and now >= dealt.at + LATE)
+        ]
+        for piece in left:
+            del follower.hand[piece]
+        self._to_be_dealt(left, first=True)
 
     def _see_who_passes_on(self, now: float) -> None:
         while self._fresh:
@@ -145,7 +168,10 @@ class Dealing:
     def _is_busy(self, now: float) -> bool:
         """Whether something that was dealt still waits to go."""
         return any(
-            now >= dealt + BUSY for one in self._followers.values() if not one.is_late for dealt in one.hand.values()
+            now >= dealt.at + BUSY
+            for one in self._followers.values()
+            if not one.is_late
+            for dealt in one.hand.values()
         )
 
     def _to_be_dealt(self, pieces: Iterable[int], *, first: bool = False) -> None:
@@ -200,7 +226,7 @@ class Dealing:
         if not follower.hand:
             follower.last, follower.gone_before = now, self._gone
         follower.shown |= 1 << piece
-        follower.hand[piece] = now
+        follower.hand[piece] = _Dealt(now)
         return True
 
     def _holders(self, piece: int) -> int:
