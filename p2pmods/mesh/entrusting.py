@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -20,7 +21,7 @@ from p2pmods.errors import PeerError
 from p2pmods.mesh.names import key_of_file, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from p2pmods.directory.rendezvous import Rendezvous
     from p2pmods.gomod.module import FileKey
@@ -63,6 +64,7 @@ class Entrusting:
         self._count = 0  # of all that were ever added
         self._told: dict[str, int] = {}  # how many of them each seed has heard of
         self._not_before: dict[str, float] = {}
+        self._near: set[str] = set()  # seeds whose links showed that they are at home in a private network
         self._woken = trio.Event()
 
     def fetched(self, key: FileKey) -> None:
@@ -87,25 +89,42 @@ class Entrusting:
             self._woken = trio.Event()
             seeds = self.seeds()
             self._told = {node: told for node, told in self._told.items() if node in self._standing.seeds}
-            async with trio.open_nursery() as nursery:
-                for node in seeds:
-                    if self._not_before.get(node, -math.inf) <= trio.current_time():
-                        nursery.start_soon(self._tell, node, seeds)
+            self._near &= self._standing.seeds
+            if self._is_public:
+                await self._of_each(seeds, self._look)
+                seeds = [node for node in seeds if node in self._near]  # strangers take no place in the ranking
+            await self._of_each(seeds, partial(self._tell, seeds))
             with trio.move_on_after(EVERY):
                 await self._woken.wait()
             await trio.sleep(TOGETHER)
 
-    async def _tell(self, node: str, seeds: list[str]) -> None:
+    async def _of_each(self, seeds: list[str], do: Callable[[str], Awaitable[None]]) -> None:
+        """All at once; who fails is left alone for a while."""
+
+        async def try_it(node: str) -> None:
+            try:
+                await do(node)
+            except PeerError as error:
+                log.debug("a seed hears of nothing", seed=node, reason=error.reason)
+                self._not_before[node] = trio.current_time() + AGAIN
+
+        async with trio.open_nursery() as nursery:
+            for node in seeds:
+                if self._not_before.get(node, -math.inf) <= trio.current_time():
+                    self._not_before.pop(node, None)
+                    nursery.start_soon(try_it, node)
+
+    async def _look(self, node: str) -> None:
+        """Where it is. Raises PeerError for one that is not where files may be named."""
+        await self._check_place(node)
+        self._near.add(node)
+
+    async def _tell(self, seeds: list[str], node: str) -> None:
         """All that it has not heard of."""
-        self._not_before.pop(node, None)
-        try:
-            if self._is_public:
-                await self._check_place(node)
-            while self._told.get(node, 0) < self._count:
-                await self._tell_some(node, seeds)
-        except PeerError as error:
-            log.debug("a seed hears of nothing", seed=node, reason=error.reason)
-            self._not_before[node] = trio.current_time() + AGAIN
+        if self._is_public:
+            await self._check_place(node)
+        while self._told.get(node, 0) < self._count:
+            await self._tell_some(node, seeds)
 
     async def _tell_some(self, node: str, seeds: list[str]) -> None:
         told = max(self._told.get(node, 0), self._count - len(self._files))
@@ -140,4 +159,5 @@ class Entrusting:
         if self._links.host(node) is None:
             await self._ask(node, [])  # which makes a link, and tells nothing
         if not self._is_within(self._links.host(node) or ""):
+            self._near.discard(node)
             raise PeerError(node, "it is a stranger's")

@@ -210,3 +210,31 @@ async def test_on_the_public_swarm_a_stranger_that_calls_itself_a_seed_hears_no_
         assert case.told(BOB) == [name_of(zip_of(1))]
         assert case.told(EVE) == []
         nursery.cancel_scope.cancel()
+
+
+async def test_on_the_public_swarm_strangers_take_no_place_among_the_seeds_that_hear_of_a_file(
+    autojump_clock: MockClock,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        case = Case(nursery, is_public=True, hosts={BOB: LAN, EVE: WAN, DAN: WAN, FAY: WAN})
+        files = [zip_of(number) for number in range(40)]
+        for key in files:
+            case.entrusting.fetched(key)
+        case.begin(BOB, EVE, DAN, FAY)
+        await trio.sleep(10 * AGAIN)
+        assert case.told(BOB) == [name_of(key) for key in files]
+        nursery.cancel_scope.cancel()
+
+
+async def test_on_the_public_swarm_a_seed_that_went_elsewhere_hears_no_more(autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        case = Case(nursery, is_public=True, hosts={BOB: LAN})
+        case.entrusting.fetched(zip_of(1))
+        case.begin(BOB, EVE)
+        await trio.sleep(AGAIN)
+        case.hosts[BOB] = WAN
+        case.entrusting.fetched(zip_of(2))
+        await trio.sleep(10 * AGAIN)
+        assert case.told(BOB) == [name_of(zip_of(1))]
+        assert case.told(EVE) == [name_of(zip_of(1)), name_of(zip_of(2))]
+        nursery.cancel_scope.cancel()
