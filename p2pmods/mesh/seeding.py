@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 MAX_FOLLOWERS: Final = 24  # of one object; one more is only told of the others
 TOGETHER: Final = 0.02  # seconds in which news comes together
 SEND_TIME: Final = 20.0  # seconds for one request: the floor of 64 KiB/s for the largest, and a little
-AHEAD: Final = 64  # pieces of a file that is held, hashed in one go
 
 log = structlog.get_logger()
 
