@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -21,7 +20,7 @@ from p2pmods.errors import PeerError
 from p2pmods.mesh.names import key_of_file, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from p2pmods.directory.rendezvous import Rendezvous
     from p2pmods.gomod.module import FileKey
@@ -65,6 +64,7 @@ class Entrusting:
         self._told: dict[str, int] = {}  # how many of them each seed has heard of
         self._not_before: dict[str, float] = {}
         self._near: set[str] = set()  # seeds whose links showed that they are at home in a private network
+        self._attended: set[str] = set()  # seeds that are being told something
         self._woken = trio.Event()
 
     def fetched(self, key: FileKey) -> None:
@@ -85,48 +85,48 @@ class Entrusting:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            self._woken = trio.Event()
-            seeds = self.seeds()
-            self._told = {node: told for node, told in self._told.items() if node in self._standing.seeds}
-            self._near &= self._standing.seeds
-            if self._is_public:
-                await self._of_each(seeds, self._look)
-                seeds = [node for node in seeds if node in self._near]  # strangers take no place in the ranking
-            await self._of_each(seeds, partial(self._tell, seeds))
-            with trio.move_on_after(EVERY):
-                await self._woken.wait()
-            await trio.sleep(TOGETHER)
-
-    async def _of_each(self, seeds: list[str], do: Callable[[str], Awaitable[None]]) -> None:
-        """All at once; who fails is left alone for a while."""
-
-        async def try_it(node: str) -> None:
-            try:
-                await do(node)
-            except PeerError as error:
-                log.debug("a seed hears of nothing", seed=node, reason=error.reason)
-                self._not_before[node] = trio.current_time() + AGAIN
-
         async with trio.open_nursery() as nursery:
-            for node in seeds:
-                if self._not_before.get(node, -math.inf) <= trio.current_time():
-                    self._not_before.pop(node, None)
-                    nursery.start_soon(try_it, node)
+            while True:
+                self._woken = trio.Event()
+                self._told = {node: told for node, told in self._told.items() if node in self._standing.seeds}
+                self._near &= self._standing.seeds
+                for node in self.seeds():
+                    is_due = self._not_before.get(node, -math.inf) <= trio.current_time()
+                    if is_due and node not in self._attended:
+                        self._attended.add(node)
+                        nursery.start_soon(self._attend, node)
+                with trio.move_on_after(EVERY):
+                    await self._woken.wait()
+                await trio.sleep(TOGETHER)
 
-    async def _look(self, node: str) -> None:
-        """Where it is. Raises PeerError for one that is not where files may be named."""
+    async def _attend(self, node: str) -> None:
+        """Tell it all that it has not heard of; who is slow keeps no other waiting."""
+        self._not_before.pop(node, None)
+        try:
+            if not self._is_public or await self._is_known_near(node):
+                while self._told.get(node, 0) < self._count:
+                    await self._tell_some(node)
+        except PeerError as error:
+            log.debug("a seed hears of nothing", seed=node, reason=error.reason)
+            self._not_before[node] = trio.current_time() + AGAIN
+        finally:
+            self._attended.discard(node)
+
+    async def _is_known_near(self, node: str) -> bool:
+        """False when that was found out just now: the ranking is another one. Raises PeerError for a stranger's."""
         await self._check_place(node)
+        if node in self._near:
+            return True
         self._near.add(node)
+        self._woken.set()
+        return False
 
-    async def _tell(self, seeds: list[str], node: str) -> None:
-        """All that it has not heard of."""
-        if self._is_public:
-            await self._check_place(node)
-        while self._told.get(node, 0) < self._count:
-            await self._tell_some(node, seeds)
+    def _ranked(self) -> list[str]:
+        """The seeds that files are shared out among: strangers have no place there."""
+        return [node for node in self.seeds() if not self._is_public or node in self._near]
 
-    async def _tell_some(self, node: str, seeds: list[str]) -> None:
+    async def _tell_some(self, node: str) -> None:
+        seeds = self._ranked()
         told = max(self._told.get(node, 0), self._count - len(self._files))
         names: list[str] = []
         ends: list[int] = []  # how much it has heard of after each of the names
