@@ -198,14 +198,14 @@ class Claimant:
         if same and self.state is State.RECEIVING:
             self._vouchers.append(self._asking.home)
             self._patience.limited = answer.limited
-            if answer.limited:
-                return []
             if self._losses == 1:  # to others it may be there: once more
                 self._losses += 1
                 return [Relay(growing, answer.record)]
-            if self._asking.urgent:
+            is_waiting = answer.limited and not self._losses and self._patience.verdict(now=now) is Verdict.WAIT
+            if self._asking.urgent and not is_waiting:
                 return self._insist(growing, now)
-            self._patience.confirm(now=now)
+            if not answer.limited:
+                self._patience.confirm(now=now)
             return []
         self._blame(now)
         self._vouchers = [self._asking.home]

@@ -209,7 +209,11 @@ class Peering:
                     if not isinstance(way, GoUpstream):
                         return await self._receive(key, way, claim, partial)
                     watch = self._watcher(key, way.tenure, claim, sharing) if way.tenure is not None else None
-                    served = await from_upstream(watch)
+                    try:
+                        served = await from_upstream(watch)
+                    except BaseException:  # it was given up, perhaps before there is another way
+                        sharing.close()
+                        raise
                     partial.discard()  # of no more use
                     return served
 

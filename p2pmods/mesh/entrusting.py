@@ -63,6 +63,8 @@ class Entrusting:
         self._count = 0  # of all that were ever added
         self._told: dict[str, int] = {}  # how many of them each seed has heard of
         self._not_before: dict[str, float] = {}
+        self._near: set[str] = set()  # seeds whose links showed that they are at home in a private network
+        self._attended: set[str] = set()  # seeds that are being told something
         self._woken = trio.Event()
 
     def fetched(self, key: FileKey) -> None:
@@ -83,31 +85,48 @@ class Entrusting:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            self._woken = trio.Event()
-            seeds = self.seeds()
-            self._told = {node: told for node, told in self._told.items() if node in self._standing.seeds}
-            async with trio.open_nursery() as nursery:
-                for node in seeds:
-                    if self._not_before.get(node, -math.inf) <= trio.current_time():
-                        nursery.start_soon(self._tell, node, seeds)
-            with trio.move_on_after(EVERY):
-                await self._woken.wait()
-            await trio.sleep(TOGETHER)
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._woken = trio.Event()
+                self._told = {node: told for node, told in self._told.items() if node in self._standing.seeds}
+                self._near &= self._standing.seeds
+                for node in self.seeds():
+                    is_due = self._not_before.get(node, -math.inf) <= trio.current_time()
+                    if is_due and node not in self._attended:
+                        self._attended.add(node)
+                        nursery.start_soon(self._attend, node)
+                with trio.move_on_after(EVERY):
+                    await self._woken.wait()
+                await trio.sleep(TOGETHER)
 
-    async def _tell(self, node: str, seeds: list[str]) -> None:
-        """All that it has not heard of."""
+    async def _attend(self, node: str) -> None:
+        """Tell it all that it has not heard of; who is slow keeps no other waiting."""
         self._not_before.pop(node, None)
         try:
-            if self._is_public:
-                await self._check_place(node)
-            while self._told.get(node, 0) < self._count:
-                await self._tell_some(node, seeds)
+            if not self._is_public or await self._is_known_near(node):
+                while self._told.get(node, 0) < self._count:
+                    await self._tell_some(node)
         except PeerError as error:
             log.debug("a seed hears of nothing", seed=node, reason=error.reason)
             self._not_before[node] = trio.current_time() + AGAIN
+        finally:
+            self._attended.discard(node)
 
-    async def _tell_some(self, node: str, seeds: list[str]) -> None:
+    async def _is_known_near(self, node: str) -> bool:
+        """False when that was found out just now: the ranking is another one. Raises PeerError for a stranger's."""
+        await self._check_place(node)
+        if node in self._near:
+            return True
+        self._near.add(node)
+        self._woken.set()
+        return False
+
+    def _ranked(self) -> list[str]:
+        """The seeds that files are shared out among: strangers have no place there."""
+        return [node for node in self.seeds() if not self._is_public or node in self._near]
+
+    async def _tell_some(self, node: str) -> None:
+        seeds = self._ranked()
         told = max(self._told.get(node, 0), self._count - len(self._files))
         names: list[str] = []
         ends: list[int] = []  # how much it has heard of after each of the names
@@ -140,4 +159,5 @@ class Entrusting:
         if self._links.host(node) is None:
             await self._ask(node, [])  # which makes a link, and tells nothing
         if not self._is_within(self._links.host(node) or ""):
+            self._near.discard(node)
             raise PeerError(node, "it is a stranger's")

@@ -30,11 +30,15 @@ async def follow(
     """`hear` all of its news until it says no more. Raises PeerError, MalformedData, and what `hear` raises."""
     deadline = trio.current_time() + FOLLOW_TIME
     answer = await patiently(node, lambda: links.request(node, wanted, deadline=deadline))
-    if not isinstance(answer.message, Followed):
-        await answer.discard()
-        raise MalformedData("answer", "not to what was asked")
-    on_begun()
-    reader = NewsReader()
-    async for data in answer:
-        for news in reader.feed(data):
-            hear(news)
+    try:
+        if not isinstance(answer.message, Followed):
+            raise MalformedData("answer", "not to what was asked")
+        on_begun()
+        reader = NewsReader()
+        async for data in answer:
+            for news in reader.feed(data):
+                hear(news)
+                await trio.lowlevel.checkpoint()  # one read may bring very many, and others have their turns
+    finally:
+        with trio.CancelScope(shield=True):
+            await answer.discard()  # harmless when nothing is left

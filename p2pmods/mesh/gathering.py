@@ -108,7 +108,7 @@ class _Object:
         self._scopes: dict[int, trio.CancelScope] = {}  # of the requests under way
         self._changed = trio.lowlevel.ParkingLot()
         self._failure: Exception | None = None
-        self._bringer = ""  # of the list's beginning
+        self._bringer = ""  # of what the present maker of the list signed first
         self._nursery: trio.Nursery
 
     async def gather(self, sources: Sequence[str]) -> list[str]:
@@ -216,10 +216,11 @@ class _Object:
         self._changed.unpark_all()
 
     def _extend(self, node: str, part: ListGrew) -> None:
-        before = len(self._list.hashes)
+        before, maker = len(self._list.hashes), self._list.signer
         if not self._list.extend(part):
             raise PeerError(node, "has another list of the pieces")
-        self._bringer = self._bringer or node
+        if self._list.signer != maker:
+            self._bringer = node
         known = len(self._list.hashes)
         kept = self._partial.find(self._list.hashes, before, known)
         self._download.known = known

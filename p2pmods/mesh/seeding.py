@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 MAX_FOLLOWERS: Final = 24  # of one object; one more is only told of the others
 TOGETHER: Final = 0.02  # seconds in which news comes together
 SEND_TIME: Final = 20.0  # seconds for one request: the floor of 64 KiB/s for the largest, and a little
-AHEAD: Final = 64  # pieces of a file that is held, hashed in one go
 
 log = structlog.get_logger()
 
@@ -166,6 +165,9 @@ class Seeding:
         seed = self._sowing.seeds.find(wanted.name)
         if seed is None or not seed.has_shown(call.peer, wanted.first, wanted.count):
             await call.refuse(NOT_HELD, "not here")
+            return
+        if self._giving.policy.gives and not self._giving.policy.gives_over(call.here):
+            await call.refuse(NOT_HELD, OVER_VPN)
             return
         if not self._giving.policy.gives or not self._turns.may_queue(call.peer):
             await call.refuse(BUSY, "gives enough already")

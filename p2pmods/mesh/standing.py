@@ -64,7 +64,7 @@ class Standing:
         self._endpoints: tuple[Endpoint, ...] = ()
         self._flags = 0
         self.is_director = False
-        self.seeds: frozenset[str] = frozenset()  # nodes that say in their records that they are
+        self._seeds: dict[str, None] = {}  # whose record was noted last is last
         self.record: SignedRecord
 
     def stand(self, endpoints: tuple[Endpoint, ...], flags: int) -> None:
@@ -83,6 +83,11 @@ class Standing:
         self.record = self._publish(endpoints, self._flags | DIRECTOR)
         log.debug("this node is a director", address=str(endpoint))
         self.changed()
+
+    @property
+    def seeds(self) -> frozenset[str]:
+        """Nodes that say in their records that they are, as far as they are remembered."""
+        return frozenset(self._seeds)
 
     def is_news(self, node: str) -> bool:
         """There is a new link to `node`: whether it counts as meeting somebody."""
@@ -124,10 +129,11 @@ class Standing:
         known = self._book.record_of(node)
         if known is None or open_record(known).record.incarnation <= record.record.incarnation:
             self._book.note(node, record.raw)
-            if not record.record.flags & SEED:
-                self.seeds -= {node}
-            elif len(self.seeds) < MAX_SEEDS:
-                self.seeds |= {node}
+            self._seeds.pop(node, None)
+            if record.record.flags & SEED:
+                self._seeds[node] = None
+                if len(self._seeds) > MAX_SEEDS:
+                    del self._seeds[next(iter(self._seeds))]
 
     def changed(self) -> None:
         """Tell who the directors are."""

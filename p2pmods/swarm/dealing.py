@@ -10,20 +10,32 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HAND: Final = 8  # pieces dealt to a follower that have not gone to it
 LATE: Final = 4.0  # seconds without taking one of them, after which they are dealt to others too
 BUSY: Final = 1.0  # seconds that a piece waits when this node has more to give than it can
 SPREAD: Final = 3.0  # seconds in which whoever got a piece passes it on
+PASSED_OVER: Final = 12  # pieces that a follower takes instead of one in its hand, which is then for others, too
 _ROUNDS: Final = 2  # pieces to every follower, in which each that asks has its turn
+
+
+@dataclass(slots=True)
+class _Dealt:
+    at: float
+    passed_over: int = 0  # pieces that its follower took since
 
 
 @dataclass(slots=True)
 class _Follower:
     has: int = 0
     shown: int = 0
-    hand: dict[int, float] = field(default_factory=dict)  # when each was dealt
+    hand: dict[int, _Dealt] = field(default_factory=dict)
     last: float = -math.inf  # when it was dealt one into an empty hand, or took one
     gone_before: int = 0  # how many had gone to anybody then
     is_late: bool = False  # what is in its hand was dealt again
@@ -35,6 +47,7 @@ class Dealing:
     def __init__(self) -> None:
         self._followers: dict[str, _Follower] = {}
         self._pool: deque[int] = deque()  # to be dealt
+        self._pooled = 0  # the same as a set
         self._fresh: dict[
             int, float
         ] = {}  # pieces that are with somebody, and since when, until they should be with more
@@ -46,7 +59,7 @@ class Dealing:
 
     def grew(self, known: int, *, now: float) -> None:
         """The first `known` pieces are here."""
-        self._pool.extend(range(self._known, known))
+        self._to_be_dealt(range(self._known, known))
         self._known = known
         self.advance(now=now)
 
@@ -60,16 +73,17 @@ class Dealing:
         follower = self._followers.pop(node, None)
         if follower is None:
             return
-        lost = [piece for piece in self._fresh if not self._holders(piece)]
+        held = reduce(or_, [one.has for one in self._followers.values()], 0)
+        lost = [piece for piece in self._fresh if not held >> piece & 1]
         for piece in lost:
             del self._fresh[piece]
-        self._pool.extendleft(reversed([*lost, *([] if follower.is_late else follower.hand)]))
+        self._to_be_dealt([*lost, *([] if follower.is_late else follower.hand)], first=True)
         self.advance(now=now)
 
     def holds(self, node: str, pieces: int, *, now: float) -> None:
         """It says that it has these, from wherever."""
         follower = self._followers.get(node)
-        if follower is None:
+        if follower is None or not pieces & ~follower.has:
             return
         follower.has |= pieces
         for piece in [piece for piece in follower.hand if pieces >> piece & 1]:
@@ -86,7 +100,9 @@ class Dealing:
             follower.last, follower.gone_before = now, self._gone
             if follower.is_late:
                 follower.is_late = False
-                follower.hand = {piece: now} if piece in follower.hand else {}
+                follower.hand = {piece: _Dealt(now)} if piece in follower.hand else {}
+            for dealt in follower.hand.values():
+                dealt.passed_over += 1
             self.holds(node, 1 << piece, now=now)
 
     def shown_to(self, node: str) -> int:
@@ -97,7 +113,7 @@ class Dealing:
     def next_timer(self) -> float:
         """When to call `advance` though nothing has happened; math.inf for never."""
         moments = [
-            max(one.last + LATE, self._last_gone + BUSY)
+            max(min(one.last, *[dealt.at for dealt in one.hand.values()]) + LATE, self._last_gone + BUSY)
             for one in self._followers.values()
             if one.hand and not one.is_late
         ]
@@ -110,7 +126,9 @@ class Dealing:
         for follower in self._followers.values():
             if self._became_late(follower, now):
                 follower.is_late = True
-                self._pool.extendleft(reversed(follower.hand))
+                self._to_be_dealt(follower.hand, first=True)
+            elif not follower.is_late:
+                self._take_back(follower, now)
         self._see_who_passes_on(now)
         if self._ripe and not self._is_busy(now):
             self._open |= self._ripe
@@ -124,6 +142,18 @@ class Dealing:
         gone = self._gone - follower.gone_before
         return gone >= _ROUNDS * len(self._followers) or now >= self._last_gone + BUSY
 
+    def _take_back(self, follower: _Follower, now: float) -> None:
+        """What it leaves lying while it takes others, or could: whoever keeps one piece from all has hindered all."""
+        is_idle = now >= self._last_gone + BUSY
+        left = [
+            piece
+            for piece, dealt in follower.hand.items()
+            if dealt.passed_over >= PASSED_OVER or (is_idle and now >= dealt.at + LATE)
+        ]
+        for piece in left:
+            del follower.hand[piece]
+        self._to_be_dealt(left, first=True)
+
     def _see_who_passes_on(self, now: float) -> None:
         while self._fresh:
             piece, since = next(iter(self._fresh.items()))
@@ -133,25 +163,56 @@ class Dealing:
             if self._holders(piece) > 1:
                 self._ripe |= 1 << piece
             else:
-                self._pool.append(piece)
+                self._to_be_dealt([piece])
 
     def _is_busy(self, now: float) -> bool:
         """Whether something that was dealt still waits to go."""
         return any(
-            now >= dealt + BUSY for one in self._followers.values() if not one.is_late for dealt in one.hand.values()
+            now >= dealt.at + BUSY
+            for one in self._followers.values()
+            if not one.is_late
+            for dealt in one.hand.values()
         )
+
+    def _to_be_dealt(self, pieces: Iterable[int], *, first: bool = False) -> None:
+        """Put them at the end of the pool, or before all others."""
+        fresh = list(pieces)
+        if first:
+            self._pool.extendleft(reversed(fresh))
+        else:
+            self._pool.extend(fresh)
+        for piece in fresh:
+            self._pooled |= 1 << piece
 
     def _deal(self, now: float) -> None:
         kept: list[int] = []
-        while self._pool and any(len(one.hand) < HAND for one in self._followers.values()):
+        due = self._due()
+        while self._pooled & due:
             piece = self._pool.popleft()
+            self._pooled &= ~(1 << piece)
             if piece in self._fresh:
                 continue
-            if self._holders(piece) > 1:
-                self._fresh[piece] = now
-            elif not self._give(piece, now):
+            if not due >> piece & 1:
                 kept.append(piece)
-        self._pool.extendleft(reversed(kept))
+            elif self._holders(piece) > 1:
+                self._fresh[piece] = now
+            elif self._give(piece, now):
+                due = self._due()
+            else:
+                kept.append(piece)
+        self._to_be_dealt(kept, first=True)
+
+    def _due(self) -> int:
+        """Pieces with which something can be done now; a long pool is not gone through for nothing."""
+        once, often, everybody, lacked = 0, 0, -1, 0
+        for one in self._followers.values():
+            seen = one.has | one.shown
+            often |= once & one.has
+            once |= one.has
+            everybody &= seen
+            if len(one.hand) < HAND:
+                lacked |= ~seen
+        return often | everybody | lacked if lacked else 0
 
     def _give(self, piece: int, now: float) -> bool:
         """Deal it to whoever has least; False when it has to wait for a hand that is free."""
@@ -165,7 +226,7 @@ class Dealing:
         if not follower.hand:
             follower.last, follower.gone_before = now, self._gone
         follower.shown |= 1 << piece
-        follower.hand[piece] = now
+        follower.hand[piece] = _Dealt(now)
         return True
 
     def _holders(self, piece: int) -> int:

@@ -406,6 +406,24 @@ def test_a_fetcher_known_as_limited_from_the_start_is_waited_for() -> None:
     assert ann.wait(50) == []
 
 
+def test_a_home_that_calls_a_silent_fetcher_limited_for_ever_is_not_asked_without_end() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB, limited=True))
+    assert ann.wait(59) == []
+    (asked,) = ann.wait(2)
+    assert asked.message.urgent
+    assert ann.answer(waiting_for(BOB, limited=True)) == [GoUpstream(None)]
+
+
+def test_a_limited_fetcher_that_is_lost_is_tried_once_more_and_not_waited_for() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB, limited=True))
+    assert of(Ask, ann.lose())
+    assert of(Relay, ann.answer(waiting_for(BOB, limited=True)))
+    assert of(Ask, ann.lose())
+    assert ann.answer(waiting_for(BOB, limited=True)) == [GoUpstream(None)]
+
+
 def test_a_lost_fetcher_is_reported_to_the_home_that_named_it() -> None:
     ann = Ann()
     ann.answer(waiting_for(BOB))

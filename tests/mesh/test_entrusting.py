@@ -15,7 +15,7 @@ from p2pmods.errors import PeerError
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.identity.key import node_id
 from p2pmods.mesh import entrusting
-from p2pmods.mesh.entrusting import AGAIN, SEEDS, Entrusting
+from p2pmods.mesh.entrusting import AGAIN, ASK_TIME, SEEDS, Entrusting
 from p2pmods.mesh.names import key_of_file, name_of
 from tests.mesh.world import KEYS, SWARM
 
@@ -42,6 +42,7 @@ class Case:
     dials: dict[str, str] = field(default_factory=dict)  # where a link goes that is made
     rooms: dict[str, int] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
+    slow: dict[str, float] = field(default_factory=dict)  # seconds until each answers
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     answer: Any = None
 
@@ -62,6 +63,7 @@ class Case:
         await trio.lowlevel.checkpoint()
         assert deadline > trio.current_time()
         self.asked.append((node, message.files))
+        await trio.sleep(self.slow.get(node, 0.0))
         if node in self.deaf:
             raise PeerError(node, "does not answer")
         self.hosts.setdefault(node, self.dials.get(node, LAN))
@@ -167,6 +169,19 @@ async def test_a_seed_that_does_not_answer_is_asked_again_later_and_keeps_no_oth
     assert len(case.told(BOB)) == 2
 
 
+async def test_a_seed_that_is_slow_keeps_no_other_waiting(autojump_clock: MockClock, case: Case) -> None:
+    case.slow[BOB] = ASK_TIME
+    case.entrusting.fetched(zip_of(1))
+    case.begin(BOB, EVE)
+    await trio.sleep(1)
+    case.entrusting.fetched(zip_of(2))
+    await trio.sleep(1)
+    assert case.told(EVE) == [name_of(zip_of(1)), name_of(zip_of(2))]
+    assert case.told(BOB) == [name_of(zip_of(1))]
+    await trio.sleep(2 * ASK_TIME)
+    assert case.told(BOB) == [name_of(zip_of(1)), name_of(zip_of(2))]
+
+
 async def test_a_seed_without_room_hears_of_the_rest_later(autojump_clock: MockClock, case: Case) -> None:
     case.rooms[BOB] = 10
     for number in range(20):
@@ -209,4 +224,32 @@ async def test_on_the_public_swarm_a_stranger_that_calls_itself_a_seed_hears_no_
         await trio.sleep(10 * AGAIN)
         assert case.told(BOB) == [name_of(zip_of(1))]
         assert case.told(EVE) == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_on_the_public_swarm_strangers_take_no_place_among_the_seeds_that_hear_of_a_file(
+    autojump_clock: MockClock,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        case = Case(nursery, is_public=True, hosts={BOB: LAN, EVE: WAN, DAN: WAN, FAY: WAN})
+        files = [zip_of(number) for number in range(40)]
+        for key in files:
+            case.entrusting.fetched(key)
+        case.begin(BOB, EVE, DAN, FAY)
+        await trio.sleep(10 * AGAIN)
+        assert case.told(BOB) == [name_of(key) for key in files]
+        nursery.cancel_scope.cancel()
+
+
+async def test_on_the_public_swarm_a_seed_that_went_elsewhere_hears_no_more(autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        case = Case(nursery, is_public=True, hosts={BOB: LAN})
+        case.entrusting.fetched(zip_of(1))
+        case.begin(BOB, EVE)
+        await trio.sleep(AGAIN)
+        case.hosts[BOB] = WAN
+        case.entrusting.fetched(zip_of(2))
+        await trio.sleep(10 * AGAIN)
+        assert case.told(BOB) == [name_of(zip_of(1))]
+        assert case.told(EVE) == [name_of(zip_of(1)), name_of(zip_of(2))]
         nursery.cancel_scope.cancel()

@@ -24,6 +24,7 @@ from p2pmods.store.temp import TempFile
 from p2pmods.swarm.bits import first_bits, pack
 from p2pmods.swarm.download import LATE_AT_THE_END
 from p2pmods.swarm.messages import BUSY
+from p2pmods.swarm.piecelist import PieceList
 from p2pmods.swarm.pieces import MAX_OTHERS, PIECE, Follow, Followed, Have, ObjectName, Others, Pieces, pack_news
 from tests.mesh.piecegiver import PieceGiver
 from tests.mesh.world import KEYS
@@ -118,6 +119,7 @@ class Room:
         self.late: dict[str, float] = {}  # seconds until each has anything to say
         self.followed: list[str] = []
         self.asked: list[str] = []
+        self.blamed_first = ""
 
     async def request(self, node: str, message: Any, *, deadline: float, has_floor: bool = False) -> Any:
         await trio.lowlevel.checkpoint()
@@ -149,7 +151,9 @@ class Room:
             made = None if signer is None else public_bytes(signer)
             nodes = [node_id(key) for key in sources]
             with trio.fail_after(60):
-                await gathering.gather(self.name, nodes, Partial(room), lambda _count: None, signer=made)
+                self.blamed_first = (
+                    await gathering.gather(self.name, nodes, Partial(room), lambda _count: None, signer=made)
+                )[0]
             return room.read(0, len(self.honest.data) + 1), struck
         finally:
             gathering.seeds.close()
@@ -206,3 +210,25 @@ async def test_when_the_fetcher_is_gone_and_nobody_has_more_the_claim_is_decided
         await room.gather(tmp_path, fetcher, signer=fetcher)
     assert 2.0 + FORSAKEN <= trio.current_time() - began < 2.0 + 2 * FORSAKEN
     assert set(room.followed) == {node_id(fetcher), node_id(other)}
+
+
+async def test_who_ends_an_honest_list_wrongly_under_another_key_answers_for_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """The honest one has just begun to list what it holds when the other says how it ends."""
+    honest, liar = GIVERS[:2]
+    nobody = Ed25519PrivateKey.generate()
+    half = 10 * PIECE
+    wrong = LARGE[:half] + bytes(len(LARGE) - half)
+    room = Room(wrong, sha256=hashlib.sha256(LARGE).digest())
+    begun = PieceList(room.name, public_bytes(honest))
+    for at in range(0, half, PIECE):
+        begun.append(hashlib.sha256(LARGE[at : at + PIECE]).digest())
+    beginning, end = begun.part(0, honest), room.honest.list(room.name, nobody).part(10, nobody)
+    assert beginning is not None
+    assert end is not None
+    room.news[node_id(honest)] = pack_news(beginning) + pack_news(Have(pack(first_bits(10), 10)))
+    room.news[node_id(liar)] = pack_news(end) + pack_news(Have(pack(first_bits(20), 20)))
+    room.late = {node_id(liar): 0.005}
+    assert await room.gather(tmp_path, honest, liar) == (wrong, [])
+    assert room.blamed_first == node_id(liar)

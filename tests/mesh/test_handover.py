@@ -106,3 +106,31 @@ async def test_after_a_fetcher_left_the_one_who_waited_fetches_for_all_and_not_f
     assert [answer.content for answer in answers] == [world.zips[WIDGET]]
     assert bob.node.mesh is not None
     assert {how: count for how, count in bob.node.mesh.claiming.outcomes.items() if count} == {FOR_ALL: 1}
+
+
+async def test_what_is_given_up_because_the_network_changed_is_given_to_nobody_any_more(
+    scene: Scene, room: Room, world: World
+) -> None:
+    """Whoever read along is told at once, and not only when the claim has another way."""
+    module = scene.next_version()
+    world.upstream.fault(f"{module.version}.zip", faults.hang())
+    claims = 0
+
+    async def grant_once(call: Call) -> None:
+        nonlocal claims
+        claims += 1
+        if claims > 1:
+            await trio.sleep_forever()
+        key = scene.mesh.swarm.object_key(module)
+        await call.reply(Grant(grant_terms(scene.eve.key, key, call.peer, b"t" * 16)))
+
+    scene.eve.answers[Claim] = grant_once
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scene.ann.file, module, "zip")
+        await wait_fetching(scene.ann)
+        scene.mesh.claiming.moved()
+        with trio.fail_after(5):
+            while claims < 2:  # noqa: ASYNC110 - nor does a claim
+                await trio.sleep(0.01)
+        assert len(scene.mesh.growing) == 0
+        nursery.cancel_scope.cancel()

@@ -16,7 +16,7 @@ from p2pmods.mesh import seeding
 from p2pmods.mesh.growing import Growing as Arriving
 from p2pmods.swarm.bits import first_bits, pack, pieces_of, unpack
 from p2pmods.swarm.dealing import HAND
-from p2pmods.swarm.messages import BUSY, STOPPED, GetFile
+from p2pmods.swarm.messages import BUSY, NOT_HELD, STOPPED, GetFile
 from p2pmods.swarm.pieces import (
     MAX_PIECES,
     PIECE,
@@ -428,6 +428,19 @@ async def test_a_piece_that_was_dealt_to_another_is_not_given(scene: Scene, tmp_
             assert b"".join([data async for data in got]) == bytes(PIECE)
             for answer in answers:
                 await answer.discard()
+
+
+async def test_nothing_more_is_given_to_a_follower_whose_link_proves_to_be_a_vpns(scene: Scene) -> None:
+    """The tunnel came up, and its link, before this node looked at its addresses again."""
+    with fetched_by_ann(scene) as (name, growing), trio.fail_after(10):
+        answer = await scene.eve.ask(scene.ann, Follow(name, 0, scene.eve.record))
+        growing.write(bytes(2 * PIECE))
+        await first_pieces(answer)
+        scene.mesh.policy.tunnels = frozenset({"127.0.0.1"})
+        with pytest.raises(PeerRefused) as caught:
+            await scene.eve.ask(scene.ann, GetPieces(name, 0, 1))
+        assert caught.value.code == NOT_HELD
+        await answer.discard()
 
 
 async def first_pieces(answer: Answer) -> int:

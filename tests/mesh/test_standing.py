@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from p2pmods.directory.addresses import AddressBook
 from p2pmods.identity.key import node_id, public_bytes
-from p2pmods.identity.records import DIRECTOR, Endpoint, NodeRecord, SignedRecord, sign_record
+from p2pmods.identity.records import DIRECTOR, SEED, Endpoint, NodeRecord, SignedRecord, sign_record
 from p2pmods.membership.actions import Changed, Died, Joined
-from p2pmods.mesh.standing import MAX_NAMED, NAMED_FOR, Standing
+from p2pmods.mesh.standing import MAX_NAMED, MAX_SEEDS, NAMED_FOR, Standing
 
 if TYPE_CHECKING:
     import trio.testing
@@ -68,6 +68,15 @@ async def test_an_older_record_that_somebody_passes_on_does_not_replace_a_newer_
     assert ports(standing, 2) == [5005]
     standing.know(record(2, incarnation=6, port=6006))
     assert ports(standing, 2) == [6006]
+
+
+async def test_however_many_call_themselves_seeds_one_that_speaks_later_is_known(standing: Standing) -> None:
+    for number in range(2, 2 + 2 * MAX_SEEDS):
+        standing.know(record(number, flags=SEED))
+    assert node_id(key(1 + 2 * MAX_SEEDS)) in standing.seeds
+    assert len(standing.seeds) == MAX_SEEDS
+    standing.know(record(1 + 2 * MAX_SEEDS, incarnation=2))
+    assert node_id(key(1 + 2 * MAX_SEEDS)) not in standing.seeds
 
 
 async def test_who_comes_and_who_is_suspected_no_longer_is_alive_again(standing: Standing, alive: list[str]) -> None:

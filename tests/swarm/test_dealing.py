@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+import sys
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2pmods.directory.patience import STILL
 from p2pmods.swarm.bits import first_bits, pieces_of
 from p2pmods.swarm.dealing import BUSY, HAND, LATE, SPREAD, Dealing
+from p2pmods.swarm.pieces import MAX_PIECES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def dealing(known: int, *followers: str) -> Dealing:
@@ -129,6 +136,34 @@ def test_who_takes_nothing_is_not_waited_for() -> None:
     assert hand <= shown(one, "bob")
     one.grew(3 * HAND, now=LATE)
     assert shown(one, "ann") == hand
+
+
+@pytest.mark.parametrize("pause", [0.1, 0.5 * BUSY, 0.95 * BUSY, 1.1 * BUSY, 0.95 * LATE])
+def test_who_takes_all_but_one_for_ever_keeps_it_from_nobody_for_longer_than_others_wait(pause: float) -> None:
+    one = dealing(2 * HAND, "mallory", "bob")
+    kept, *taken = shown(one, "mallory")
+    take(one, "bob", *shown(one, "bob"))
+    now = 0.0
+    while not shown(one, "bob") >= {kept} and now < 60:
+        now += pause
+        one.advance(now=now)
+        take(one, "mallory", taken[0], now=now)
+    assert now < 0.9 * STILL
+
+
+def test_two_who_claim_to_have_nearly_everything_and_take_one_thing_for_ever_hide_nothing_for_long() -> None:
+    one = Dealing()
+    for node in ("mallory", "eve", "bob"):
+        one.joined(node, now=0)
+    for node in ("mallory", "eve"):
+        one.holds(node, first_bits(100) & ~first_bits(HAND), now=0)
+    one.grew(100, now=0)
+    now = 0.0
+    while not shown(one, "bob") >= set(range(HAND, 100)) and now < 60:
+        now += 0.5 * BUSY
+        one.advance(now=now)
+        take(one, "mallory", min(shown(one, "mallory")), now=now)
+    assert now < 0.9 * STILL
 
 
 def test_one_that_was_late_is_dealt_to_again_once_it_takes_something() -> None:
@@ -312,3 +347,33 @@ def test_everybody_gets_everything_whoever_is_silent_or_leaves(
         if grown == known and all(followers.have[node] == first_bits(known) for node in followers.takers()):
             return
     raise AssertionError("somebody lacks something for good")
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions were called meanwhile: what it costs, on every machine alike."""
+    count = 0
+
+    def note(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_what_nobody_can_be_dealt_is_not_gone_through_for_each_news() -> None:
+    one = dealing(0, *map(str, range(20)), "mallory")
+    one.holds("mallory", first_bits(MAX_PIECES), now=0)
+    one.grew(MAX_PIECES, now=0)
+    assert calls_of(lambda: one.advance(now=0)) < 1_000
+
+
+def test_news_of_what_is_known_costs_nothing() -> None:
+    one = dealing(0, *map(str, range(20)), "mallory")
+    one.holds("mallory", first_bits(MAX_PIECES), now=0)
+    one.grew(MAX_PIECES, now=0)
+    assert calls_of(lambda: one.holds("mallory", 1, now=0)) < 10
