@@ -278,3 +278,9 @@ class RoomNode:
     def fetching(self) -> set[bytes]:
         """The keys that it fetches for all."""
         return {key for key, d in self.downloads.items() if d.claimant.state is State.FETCHING}
+
+    @property
+    def is_asking_again(self) -> bool:
+        """Whether it asks a home about a source that it has."""
+        claims = [download.claimant for download in self.downloads.values()]
+        return any(claim.state is State.RECEIVING and claim.is_asking for claim in claims)

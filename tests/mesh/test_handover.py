@@ -128,7 +128,7 @@ async def test_what_is_given_up_because_the_network_changed_is_given_to_nobody_a
     async with trio.open_nursery() as nursery:
         nursery.start_soon(scene.ann.file, module, "zip")
         await wait_fetching(scene.ann)
-        scene.mesh.claiming.moved()
+        scene.mesh.claiming.moved(was_alone=False)
         with trio.fail_after(5):
             while claims < 2:  # noqa: ASYNC110 - nor does a claim
                 await trio.sleep(0.01)
