@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from p2pmods.directory.lately import remember
+
 EXCLUDED_FOR: Final = 60.0  # seconds
 PARDONED_EVERY: Final = 600.0  # seconds; or one who only comes back for that would be pardoned for ever
 _MOST: Final = 1024  # nodes; the oldest goes first
@@ -19,7 +21,7 @@ class Exclusions:
 
     def exclude(self, node: str, *, now: float) -> None:
         """`node` failed now."""
-        _keep(self._until, node, now + EXCLUDED_FOR)
+        remember(self._until, node, now + EXCLUDED_FOR, most=_MOST)
 
     def excludes(self, node: str, *, now: float) -> bool:
         """Whether `node` failed within the last minute."""
@@ -39,15 +41,8 @@ class Exclusions:
     def pardon(self, node: str, *, now: float) -> None:
         """It was out of reach, and is back: what it failed with counts no more. Once in ten minutes."""
         if self._unpardonable.get(node, now) <= now and self._until.pop(node, None) is not None:
-            _keep(self._unpardonable, node, now + PARDONED_EVERY)
+            remember(self._unpardonable, node, now + PARDONED_EVERY, most=_MOST)
 
     def clear(self) -> None:
         """All is forgiven."""
         self._until.clear()
-
-
-def _keep(table: dict[str, float], node: str, until: float) -> None:
-    table.pop(node, None)
-    if len(table) >= _MOST:
-        del table[next(iter(table))]
-    table[node] = until

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from p2pmods.directory.lately import remember
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,16 +41,16 @@ class Strikes:
             return
         is_first = is_silence and self._silent.get(node, now) <= now
         if is_silence:
-            _keep(self._silent, node, now + STRUCK_FOR)
+            remember(self._silent, node, now + STRUCK_FOR, most=_MOST)
         until = now + (SILENT_FOR if is_first else STRUCK_FOR)
-        _keep(self._until, node, max(until, self._until.get(node, now)))
+        remember(self._until, node, max(until, self._until.get(node, now)), most=_MOST)
         if is_a_lie:
-            _keep(self._unpardonable, node, now + STRUCK_FOR)
+            remember(self._unpardonable, node, now + STRUCK_FOR, most=_MOST)
 
     def pardon(self, node: str, *, now: float) -> None:
         """It is back, from wherever it was."""
         if self._unpardonable.get(node, now) <= now and self._until.pop(node, None) is not None:
-            _keep(self._unpardonable, node, now + STRUCK_FOR)
+            remember(self._unpardonable, node, now + STRUCK_FOR, most=_MOST)
             self._silent.pop(node, None)
 
     def is_apart(self, node: str) -> bool:
@@ -70,11 +72,3 @@ class Strikes:
         for node in [node for node, until in self._until.items() if until <= now]:
             del self._until[node]
         return frozenset(self._until)
-
-
-def _keep(times: dict[str, float], node: str, until: float) -> None:
-    """The latest last; the oldest goes when they are too many."""
-    times.pop(node, None)
-    if len(times) >= _MOST:
-        del times[next(iter(times))]
-    times[node] = until

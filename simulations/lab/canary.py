@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import subprocess
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.identity.swarm import PUBLIC, Swarm
-from simulations.bench.children import BenchFailed, Child
-from simulations.bench.workshop import ROOT, python
+from simulations.bench.children import BenchFailed
+from simulations.bench.workshop import python
 from simulations.lab import checksumdb
 from simulations.lab.breakages import write_project
-from simulations.lab.machines import API_PORT, LIFE, SECRET, Machine, control, wait_until
+from simulations.lab.machines import API_PORT, SECRET, Machine, capturing, control, wait_until
 from simulations.lab.needles import count, needles
 from simulations.lab.outside import CODE_HOST, names_outside, running_outside
 from simulations.lab.room import LOCAL_URL
 from simulations.lab.tapped import TAP_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from simulations.lab.netns import Lab
@@ -55,7 +55,7 @@ def look_for_canaries(lab: Lab, base: Path, go: Path, environ: Mapping[str, str]
         running_outside(
             lab, base / "outside", machines[0], environ, recorded=[CONTROL], unrecorded=[PRIVATE]
         ) as outside,
-        _capturing(lab, packets, environ),
+        capturing(lab.router, packets, environ),
         ExitStack() as stack,
     ):
         for machine, tap in zip(machines, taps, strict=True):
@@ -72,15 +72,6 @@ def look_for_canaries(lab: Lab, base: Path, go: Path, environ: Mapping[str, str]
         _ask_in_every_way(machines[0])
     places = {"packets": packets, **{f"frames of h{i}": tap for i, tap in enumerate(taps, start=1)}}
     return [_search(place, file) for place, file in places.items()]
-
-
-@contextmanager
-def _capturing(lab: Lab, file: Path, environ: Mapping[str, str]) -> Iterator[None]:
-    """The router has one end of every interface of the lab."""
-    command = lab.router.command(*python("-m", "simulations.lab.capture", str(file)))
-    with Child(command, directory=ROOT, environ=environ, deadline=LIFE) as child:
-        child.read_line("ready")
-        yield
 
 
 def _knows(machine: Machine, others: int) -> bool:

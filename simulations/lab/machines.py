@@ -197,6 +197,15 @@ def running_upstream(
         yield RunningUpstream(child)
 
 
+@contextmanager
+def capturing(host: Host, file: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """Every frame at the interfaces of `host` goes to the file; the router has one end of all of the lab's."""
+    command = host.command(*python("-m", "simulations.lab.capture", str(file)))
+    with Child(command, directory=ROOT, environ=environ, deadline=LIFE) as child:
+        child.read_line("ready")
+        yield
+
+
 def control(machine: Machine, name: str) -> Any:
     """What the machine's node says to `GET /-/api/v1/NAME`."""
     facts = json.loads((machine.data / "node.json").read_text())

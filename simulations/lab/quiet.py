@@ -5,18 +5,18 @@ from __future__ import annotations
 import struct
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from simulations.bench.children import BenchFailed, Child
-from simulations.bench.workshop import ROOT, python
-from simulations.lab.machines import SECRET, control, wait_until
+from simulations.bench.workshop import ROOT
+from simulations.lab.machines import SECRET, capturing, control, wait_until
 from simulations.lab.room import common, processors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from simulations.lab.machines import Machine, Project
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 JOIN: Final = 30.0  # seconds until it is given up
 CALM: Final = 90.0  # seconds until what idle nodes put off has been put off
 MEASURED: Final = 60.0  # seconds
-LIFE: Final = 600.0
 JOIN_REACH: Final = 3.0  # seconds
 TRAFFIC_REACH: Final = 500.0  # bytes a second
 MEMORY_REACH: Final = 110e6  # bytes
@@ -64,7 +63,7 @@ def rest(machines: Sequence[Machine], project: Project, base: Path, environ: Map
                 joins.append(time.monotonic() - start)
         time.sleep(CALM)
         before = [_counters(machine) for machine in machines]
-        with processors() as cpu, _capturing(machines[0], base / "frames", environ):
+        with processors() as cpu, capturing(machines[0].host, base / "frames", environ):
             time.sleep(MEASURED)
         after = [_counters(machine) for machine in machines]
         usages = [node.usage() for node in nodes]
@@ -97,14 +96,6 @@ def _counters(machine: Machine) -> tuple[int, int]:
 
 def _difference(before: tuple[int, int], after: tuple[int, int]) -> tuple[int, int]:
     return after[0] - before[0], after[1] - before[1]
-
-
-@contextmanager
-def _capturing(machine: Machine, file: Path, environ: Mapping[str, str]) -> Iterator[None]:
-    command = machine.host.command(*python("-m", "simulations.lab.capture", str(file)))
-    with Child(command, directory=ROOT, environ=environ, deadline=LIFE) as child:
-        child.read_line("ready")
-        yield
 
 
 def _count(file: Path) -> Counter[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import trio
 
+from p2pmods.upstream.sink import BytesSink
+
 
 @dataclass
 class FakeCall:
@@ -24,3 +26,15 @@ class FakeCall:
     async def refuse(self, code: int, text: str) -> None:
         await trio.lowlevel.checkpoint()
         self.answer = code
+
+
+class InMemory(BytesSink):
+    """What a zip is received into that has not been begun on disk."""
+
+    def open(self) -> None:
+        return None
+
+    def read_memory(self, offset: int, length: int) -> bytes:
+        return self.getvalue()[offset : offset + length]
+
+    read = read_memory

@@ -32,8 +32,8 @@ from p2pmods.swarm.pieces import (
     count_of,
     pack_news,
 )
-from p2pmods.upstream.sink import BytesSink
 from p2pmods.wire.codec import evolve
+from tests.mesh.fakes import InMemory
 from tests.mesh.hostile import TOKEN, digest, open_eve, refusing, replying, sending, silent, versions_at
 from tests.mesh.piecegiver import PieceGiver
 from tests.world import noise
@@ -342,18 +342,6 @@ async def ask_until_refused(scene: Scene, question: GetPieces) -> None:
     """That she follows no more has to arrive first."""
     while True:
         await (await scene.eve.ask(scene.ann, question)).discard()
-
-
-class InMemory(BytesSink):
-    """What a zip is received into that has not been begun on disk."""
-
-    def open(self) -> None:
-        return None
-
-    def read_memory(self, offset: int, length: int) -> bytes:
-        return self.getvalue()[offset : offset + length]
-
-    read = read_memory
 
 
 @contextmanager

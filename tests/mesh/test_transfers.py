@@ -18,7 +18,7 @@ from p2pmods.mesh.policy import SharingPolicy
 from p2pmods.mesh.receiving import choose
 from p2pmods.swarm.messages import IN_PIECES, ZIP, FileHead, GetFile
 from p2pmods.swarm.pieces import LARGE
-from p2pmods.upstream.sink import BytesSink
+from tests.mesh.fakes import InMemory
 from tests.mesh.world import KEYS
 from tests.world import WIDGET
 
@@ -113,18 +113,6 @@ async def test_every_piece_waits_for_the_cap_on_what_is_given() -> None:
     assert (giving.statistics().files, giving.statistics().bytes) == (1, len(body) - 4)
 
 
-class Nothing(BytesSink):
-    """A file that has not been begun."""
-
-    def open(self) -> None:
-        return None
-
-    def read_memory(self, offset: int, length: int) -> bytes:
-        return self.getvalue()[offset : offset + length]
-
-    read = read_memory
-
-
 @pytest.mark.parametrize(("in_pieces", "answer"), [(True, IN_PIECES), (False, FileHead(None, None))])
 async def test_a_large_file_that_grows_is_given_whole_only_to_who_cannot_take_pieces(
     in_pieces: bool, answer: object
@@ -137,7 +125,7 @@ async def test_a_large_file_that_grows_is_given_whole_only_to_who_cannot_take_pi
         Uploads(None),
         lambda *_one: None,
     )
-    growing = Growing(Nothing(), lambda _size: None, lambda _at: None)
+    growing = Growing(InMemory(), lambda _size: None, lambda _at: None)
     growing.expects(LARGE)
     with giving.growing.share(KEY, TOKEN, growing):
         growing.write(b"PK")
