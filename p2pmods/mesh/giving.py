@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 MAX_UPLOADS: Final = 32  # bodies on their way at once; whoever comes then is sent elsewhere
 MAX_OF_PEER: Final = 16  # of them to one peer, who may take them as slowly as it likes; go asks for ten files at once
-OVER_VPN: Final = "gives nothing over a VPN"  # at once: patience would be in vain
 SMALL_DEADLINE: Final = 20.0  # seconds that a peer waits at most for small files that are fetched for it
 
 log = structlog.get_logger()
@@ -156,6 +155,16 @@ class Giving:
         while self._busy:
             await self._idle.park()
 
+    async def declines(self, call: Call) -> bool:
+        """Whether this was refused, because nothing is given at the moment, or not over this link."""
+        if not self.policy.gives:
+            await call.refuse(BUSY, "does not give at the moment")
+        elif not self.policy.gives_over(call.here):
+            await call.refuse(NOT_HELD, "gives nothing over a VPN")  # at once: patience would be in vain
+        else:
+            return False
+        return True
+
     async def file(self, call: Call) -> None:
         """Answer a GetFile."""
         wanted: GetFile = call.message
@@ -164,11 +173,7 @@ class Giving:
         except P2pmodsError as error:
             await call.refuse(NOT_HELD, str(error))
             return
-        if not self.policy.gives:
-            await call.refuse(BUSY, "does not give at the moment")
-            return
-        if not self.policy.gives_over(call.here):
-            await call.refuse(NOT_HELD, OVER_VPN)
+        if await self.declines(call):
             return
         if self._now.total() >= MAX_UPLOADS or self._now[call.peer] >= MAX_OF_PEER:
             await call.refuse(BUSY, "gives enough already")

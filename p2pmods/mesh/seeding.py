@@ -12,7 +12,6 @@ import trio
 from p2pmods.errors import MalformedData, P2pmodsError, PeerError, StoreError
 from p2pmods.identity.records import open_record
 from p2pmods.mesh.following import follow
-from p2pmods.mesh.giving import OVER_VPN
 from p2pmods.mesh.growing import GrowthStopped
 from p2pmods.mesh.seeds import Seed, SeedStopped
 from p2pmods.mesh.turns import Turns
@@ -93,11 +92,7 @@ class Seeding:
         except P2pmodsError as error:
             await call.refuse(NOT_HELD, str(error))
             return
-        if not self._giving.policy.gives:
-            await call.refuse(BUSY, "does not give at the moment")
-            return
-        if not self._giving.policy.gives_over(call.here):
-            await call.refuse(NOT_HELD, OVER_VPN)
+        if await self._giving.declines(call):
             return
         seed = await self._sowing.seed_of(asked.name, key)
         if seed is None:
@@ -166,10 +161,9 @@ class Seeding:
         if seed is None or not seed.has_shown(call.peer, wanted.first, wanted.count):
             await call.refuse(NOT_HELD, "not here")
             return
-        if self._giving.policy.gives and not self._giving.policy.gives_over(call.here):
-            await call.refuse(NOT_HELD, OVER_VPN)
+        if await self._giving.declines(call):
             return
-        if not self._giving.policy.gives or not self._turns.may_queue(call.peer):
+        if not self._turns.may_queue(call.peer):
             await call.refuse(BUSY, "gives enough already")
             return
         try:

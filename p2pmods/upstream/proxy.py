@@ -45,7 +45,6 @@ class _Request:
     transfer: Transfer
     host: Host
     deadline: float
-    listener: Listener
     body: bool = False  # whether an answer's head has come in this attempt
 
 
@@ -102,7 +101,7 @@ class ProxyClient:
             if wait := self.offline.wait(origin.authority, now=started):
                 raise Unreachable(origin.name, f"out of reach, next try in {wait:.0f} s")
             transfer = Transfer(origin.name, want, sink, self._limits, listener)
-            request = _Request(origin, want, transfer, host, started + self._limits.total(want), listener)
+            request = _Request(origin, want, transfer, host, started + self._limits.total(want))
             try:
                 await self._persist(request)
             except UpstreamFailed as error:
@@ -123,7 +122,7 @@ class ProxyClient:
         deadline = started + self._limits.total(Want.SUMDB)
         error: UpstreamFailed | None = None
         try:
-            await self._attempt(_Request(origin, Want.SUMDB, transfer, self._host(authority), deadline, SILENT))
+            await self._attempt(_Request(origin, Want.SUMDB, transfer, self._host(authority), deadline))
         except TryAgain as again:
             error = again.error
         except UpstreamFailed as failure:
@@ -172,7 +171,7 @@ class ProxyClient:
                 if attempt >= min(limits.attempts, again.attempts) or late:
                     raise again.error from again
                 if again.delay:
-                    request.listener.limited()
+                    request.transfer.limited()
                 await trio.sleep(pause)
                 attempt += 1
                 request.host.retries += 1

@@ -37,6 +37,10 @@ class Transfer:
         self._validator: str | None = None
         self._floor = RateFloor(limits, now=0.0)
 
+    def limited(self) -> None:
+        """The upstream wants a pause, and gets it."""
+        self._listener.limited()
+
     def request_headers(self) -> list[tuple[bytes, bytes]]:
         """Ask for the rest when a part is there and is known to belong to a file of a stated length."""
         if self._want is not Want.ZIP or not self._sink.size or self._total is None:

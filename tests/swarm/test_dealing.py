@@ -32,6 +32,12 @@ def shown(one: Dealing, node: str) -> set[int]:
     return set(pieces_of(one.shown_to(node)))
 
 
+def dealt(one: Dealing, *followers: str) -> list[str]:
+    """The one of them that was dealt the only piece, and then the others."""
+    (first,) = [node for node in followers if shown(one, node)]
+    return [first, *(node for node in followers if node != first)]
+
+
 def take(one: Dealing, node: str, *pieces: int, now: float = 0) -> None:
     for piece in pieces:
         one.sent(node, piece, now=now)
@@ -91,8 +97,7 @@ def test_what_came_from_elsewhere_makes_room_in_the_hand() -> None:
 
 def test_a_piece_that_its_receiver_keeps_to_itself_is_dealt_again() -> None:
     one = dealing(1, "ann", "bob")
-    (first,) = [node for node in ("ann", "bob") if shown(one, node)]
-    other = "bob" if first == "ann" else "ann"
+    first, other = dealt(one, "ann", "bob")
     take(one, first, 0)
     assert one.next_timer() == SPREAD
     one.advance(now=SPREAD - 0.1)
@@ -103,9 +108,8 @@ def test_a_piece_that_its_receiver_keeps_to_itself_is_dealt_again() -> None:
 
 def test_a_piece_that_was_passed_on_is_shown_to_everybody_in_the_end() -> None:
     one = dealing(1, "ann", "bob", "eve")
-    (first,) = [node for node in ("ann", "bob", "eve") if shown(one, node)]
+    first, second, third = dealt(one, "ann", "bob", "eve")
     take(one, first, 0)
-    second, third = (node for node in ("ann", "bob", "eve") if node != first)
     one.holds(second, 1, now=0.1)
     one.advance(now=SPREAD)
     assert shown(one, third) == {0}
@@ -203,9 +207,8 @@ def test_what_was_with_nobody_but_one_who_left_is_dealt_again(took: bool) -> Non
 
 def test_what_another_holds_too_is_not_dealt_again_when_one_leaves() -> None:
     one = dealing(1, "ann", "bob", "eve")
-    (first,) = [node for node in ("ann", "bob", "eve") if shown(one, node)]
+    first, second, third = dealt(one, "ann", "bob", "eve")
     take(one, first, 0)
-    second, third = (node for node in ("ann", "bob", "eve") if node != first)
     one.holds(second, 1, now=0)
     one.left(first, now=0)
     assert shown(one, third) == set()
@@ -226,7 +229,7 @@ def test_what_several_had_who_all_left_is_dealt_again() -> None:
 
 def test_what_was_dealt_again_is_not_dealt_a_third_time_when_one_who_was_late_leaves() -> None:
     one = dealing(1, "ann", "bob")
-    (first,) = [node for node in ("ann", "bob") if shown(one, node)]
+    first, _ = dealt(one, "ann", "bob")
     one.advance(now=LATE)
     one.joined("eve", now=LATE)
     one.left(first, now=LATE)
