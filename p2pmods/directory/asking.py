@@ -83,6 +83,11 @@ class Asking:
         """When the question under way counts as unanswered; math.inf when there is none."""
         return self._until
 
+    @property
+    def stalled(self) -> bytes | None:
+        """The token that the last question complained about."""
+        return self._stalled
+
     def useless(self, nodes: list[str]) -> None:
         """These providers did not deliver."""
         self._useless += nodes

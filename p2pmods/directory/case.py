@@ -102,6 +102,12 @@ class Cases:
             case.failed.exclude(lease.terms.fetcher, now=now)
             self.excluded.exclude(lease.terms.fetcher, now=now)
 
+    def give_up(self, case: Case) -> None:
+        """The fetcher of the case's lease has given it up itself, which is held against nobody."""
+        if case.lease is not None:
+            case.ended = case.lease.terms.token
+        case.lease, case.rival = case.rival, None
+
     def schedule(self, case: Case) -> None:
         """Ring when something about the case ends by itself."""
         ends = case.round.ends if case.round else math.inf

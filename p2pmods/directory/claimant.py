@@ -66,6 +66,8 @@ class Claimant:
             case Wait(growing) if growing.fetcher != self._around.node:
                 return self._wait(answer, now)
             case Grant(terms) if terms.fetcher == self._around.node and is_genuine(terms, self._wanted.key):
+                if self.tenure is not None and self.tenure.terms.token == terms.token:
+                    return self._refuse(terms.token, now)
                 self._blame(now)
                 self.state, self._upstream_since = State.FETCHING, now
                 self.tenure = Tenure(self._wanted.key, terms, self._wanted.record, self._around.rendezvous, now=now)
@@ -254,6 +256,12 @@ class Claimant:
         self._asking.useless([self._source.fetcher])
         self._lost.add(self._source.token)
         return self._source.token
+
+    def _refuse(self, token: bytes, now: float) -> list[ClaimAction]:
+        """The home has not heard that this lease was given up, and others have: it is told, and asked for another."""
+        if self._asking.stalled == token:
+            return self._disappointed(now, is_silence=False)
+        return [*self._asking.same(token, urgent=False, now=now)]
 
     def _disappointed(self, now: float, *, is_silence: bool = True) -> list[ClaimAction]:
         """The home that was asked is no help."""

@@ -156,9 +156,13 @@ class Granting:
         return believed and self._cases.may_fetch(case, terms.fetcher, now=now)
 
     def _give_way(self, case: Case, peer: str, intend: Intend, now: float) -> None:
-        """A home that saw a lease fail is believed."""
-        failed = case.lease is not None and case.lease.terms.token == intend.instead_of
-        if failed and case.round is None and peer in self._rendezvous.homes(case.key):
+        """A home that saw a lease fail, or given up, is believed."""
+        over = case.lease if case.lease is not None and case.lease.terms.token == intend.instead_of else None
+        if over is None or case.round is not None or peer not in self._rendezvous.homes(case.key):
+            return
+        if over.terms.fetcher == intend.terms.fetcher:
+            self._cases.give_up(case)
+        else:
             self._cases.fail(case, now=now)
 
     def _is_before(self, lease: Lease, peer: str, key: bytes) -> bool:

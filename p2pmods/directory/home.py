@@ -216,7 +216,10 @@ class LeaseHome:
         if lease is None:
             return self._grant(case, pending, instead_of, now)
         if lease.terms.fetcher == pending.claimant:
-            return [Reply(pending.call, Grant(lease.terms))]
+            if claim.stalled != lease.terms.token:
+                return [Reply(pending.call, Grant(lease.terms))]
+            self._cases.give_up(case)  # the release did not arrive here
+            return self._decide(case, pending, now, instead_of=lease.terms.token)
         if claim.stalled == lease.terms.token:
             return self._complain(case, lease, pending, now)
         return [self._send_to(lease, pending)]

@@ -85,8 +85,8 @@ class Terms:
 class Claim:
     """Request: I want the zip of `module` (path@version). Answered by Providers, Wait, Grant or Alone.
 
-    `avoid`: nodes that were of no use. `stalled`: the token under which nothing came; `urgent`: and I shall wait for
-    it no longer. `claimant` is set when a home passes the claim on to a better one.
+    `avoid`: nodes that were of no use. `stalled`: the token under which nothing came, or my own that I gave up;
+    `urgent`: and I shall wait for it no longer. `claimant` is set when a home passes the claim on to a better one.
     """
 
     module: str = attrs.field(validator=at_most(MAX_NAME))

@@ -660,6 +660,29 @@ def test_who_comes_back_from_upstream_lets_another_fetch() -> None:
     assert of(Settle, done)
 
 
+def test_who_is_granted_the_lease_that_it_gave_up_asks_for_another() -> None:
+    ann = Ann()
+    ann.answer(Grant(terms()))
+    moved(ann)
+    ann.wait(1)
+    (ask,) = ann.answer(Grant(terms()))
+    assert (ask.node, ask.message.stalled) == (FIRST.id, terms().token)
+    other = grant_terms(FIRST.key, KEY, ANN.id, b"o" * 16)
+    assert upstream(ann.answer(Grant(other))) == [True]
+    assert ann.claim.tenure is not None
+    assert ann.claim.tenure.terms == other
+
+
+def test_a_home_that_insists_on_a_lease_that_was_given_up_is_passed_over() -> None:
+    ann = Ann()
+    ann.answer(Grant(terms()))
+    moved(ann)
+    ann.wait(1)
+    ann.answer(Grant(terms()))
+    (ask,) = ann.answer(Grant(terms()))
+    assert ask.node == SECOND.id
+
+
 def test_what_ended_stays_so_in_another_network() -> None:
     ann = Ann(directors=())
     ann.claim.finished()

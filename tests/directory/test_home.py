@@ -383,6 +383,34 @@ def test_who_leaves_is_not_held_a_failure() -> None:
     assert isinstance(replies(home.claim(2, ANN.id, a_claim(ANN), now=2))[2], Grant)
 
 
+def test_a_fetcher_whose_release_was_not_heard_gets_another_lease_when_it_says_so() -> None:
+    home = home_of(FIRST, [FIRST])
+    old = running(home)
+    assert replies(home.claim(2, ANN.id, a_claim(ANN), now=1))[2] == Grant(old)
+    new = replies(home.claim(3, ANN.id, a_claim(ANN, stalled=old.token), now=1))[3].terms
+    assert new.token != old.token
+    assert home.renew(ANN.id, renew(old), now=1.1) == []
+    assert replies(home.claim(4, BOB.id, a_claim(BOB), now=1.2))[4].growing.token == new.token
+
+
+def test_nobody_else_gets_a_lease_anew_by_naming_its_token() -> None:
+    home = home_of(FIRST, [FIRST])
+    terms = running(home)
+    assert isinstance(replies(home.claim(2, BOB.id, a_claim(BOB, stalled=terms.token), now=1))[2], Wait)
+
+
+def test_a_lease_that_its_fetcher_gave_up_is_no_objection_to_its_next_and_no_failure() -> None:
+    home = home_of(SECOND)
+    terms = terms_by(THIRD)
+    home.renew(ANN.id, renew(terms), now=0)
+    assert replies(home.intend(1, FIRST.id, intends(FIRST, ANN, instead_of=terms.token), now=1)) == {1: NOTHING}
+    assert home.renew(ANN.id, renew(terms), now=1.1) == []
+    lease = home.lease_of(KEY)
+    assert lease is not None
+    assert lease.terms.token == bytes(range(16))
+    assert not home._cases.excluded.excludes(ANN.id, now=1.1)
+
+
 # Renewals.
 
 
