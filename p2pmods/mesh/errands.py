@@ -22,6 +22,7 @@ from p2pmods.errors import P2pmodsError, PeerError, PeerRefused
 from p2pmods.gomod.zipdirectory import MAX_ZIP
 from p2pmods.identity.key import NODE_ID_SIZE
 from p2pmods.mesh.growing import Growing
+from p2pmods.mesh.limits import floor_of
 from p2pmods.swarm.messages import (
     BUSY,
     MAX_PATH,
@@ -132,7 +133,7 @@ class Errands:
         failure = PeerError(node, "no director gets it from there")
         for director in self._introductions.between(node):
             try:
-                return await self._links.request(director, question, deadline=deadline, has_floor=True)
+                return await self._links.request(director, question, deadline=deadline, floor=floor_of(wanted))
             except PeerError as error:
                 if isinstance(error, PeerRefused) and error.code == BUSY:
                     failure = error

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from p2pmods.swarm.messages import GetFile
+
+HELD_FLOOR: Final = 64 << 10  # bytes a second of what a peer holds, and
+GROWING_FLOOR: Final = 4 << 10  # of what it still receives itself: many may share a slow line to the upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +28,8 @@ class LinkLimits:
     idle: float = 300.0  # without a request, unless the link is pinned
     tick: float = 10.0  # how often idle links are looked for
     accept_pause: float = 0.1  # when the process is out of file descriptors
+
+
+def floor_of(wanted: GetFile) -> int:
+    """How slow the answer may be, in bytes a second."""
+    return HELD_FLOOR if wanted.token is None else GROWING_FLOOR

@@ -150,13 +150,13 @@ class Link:
 
     # Requests of this node.
 
-    async def request(self, message: bytes, *, deadline: float, has_floor: bool) -> Answer:
+    async def request(self, message: bytes, *, deadline: float, floor: int) -> Answer:
         """The answer, when its head is there. Raises PeerError, or Moved."""
         if not self.mux.is_free:
             await self._wait_free(deadline)
         if not self.is_usable:
             raise Moved
-        request = self.mux.request(message, now=trio.current_time(), deadline=deadline, has_floor=has_floor)
+        request = self.mux.request(message, now=trio.current_time(), deadline=deadline, floor=floor)
         answer = self._traffic.expect(request)
         self.flush()
         await answer.wait_head()

@@ -104,17 +104,17 @@ class Links:
             raise ValueError(f"{message_class.__name__} has a handler")
         self._handlers[message_class] = handler
 
-    async def request(self, node_id: str, message: object, *, deadline: float, has_floor: bool = False) -> Answer:
+    async def request(self, node_id: str, message: object, *, deadline: float, floor: int = 0) -> Answer:
         """Ask a node, over a new link when there is none. The answer when its head has arrived.
 
-        `deadline` is in trio's time, and for all of it, the body's last byte included. With `has_floor` a body slower
-        than 64 KiB/s over 15 s fails too. Raises PeerError; PeerRefused when the node says no.
+        `deadline` is in trio's time, and for all of it, the body's last byte included. A body slower than `floor`
+        bytes a second over 15 s fails too. Raises PeerError; PeerRefused when the node says no.
         """
         data = encode(message)
         for _ in range(_MOVES):
             link = self._table.find(node_id) or await self._reach(node_id, deadline)
             try:
-                return await link.request(data, deadline=deadline, has_floor=has_floor)
+                return await link.request(data, deadline=deadline, floor=floor)
             except Moved:
                 await trio.lowlevel.checkpoint()
         raise PeerError(node_id, "its links do not last")

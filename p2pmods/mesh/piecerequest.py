@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from p2pmods.errors import PeerError
+from p2pmods.mesh.limits import HELD_FLOOR
 from p2pmods.swarm.pieces import PIECE, GetPieces, Pieces
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ async def get_pieces(
     """
     wanted = GetPieces(name, request.first, request.count)
     deadline = trio.current_time() + DEADLINE
-    answer = await links.request(request.node, wanted, deadline=deadline, has_floor=True)
+    answer = await links.request(request.node, wanted, deadline=deadline, floor=HELD_FLOOR)
     try:
         if not isinstance(answer.message, Pieces):
             raise PeerError(request.node, "answers something else when asked for pieces")

@@ -11,6 +11,7 @@ from p2pmods.errors import PeerError, PeerNotReached, PeerRefused
 from p2pmods.gomod.zipdirectory import MAX_ZIP
 from p2pmods.identity.key import public_of_id
 from p2pmods.mesh.busy import patiently
+from p2pmods.mesh.limits import floor_of
 from p2pmods.swarm.messages import IN_PIECES, KINDS, MAX_SMALL_BODY, FileHead, GetFile
 from p2pmods.swarm.pieces import LARGE, ObjectName
 
@@ -171,7 +172,7 @@ class Receiving:
             nonlocal through
             if not through:
                 try:
-                    return await self._links.request(node, wanted, deadline=deadline, has_floor=True)
+                    return await self._links.request(node, wanted, deadline=deadline, floor=floor_of(wanted))
                 except PeerNotReached:
                     if is_direct:
                         raise

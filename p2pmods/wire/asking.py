@@ -20,8 +20,7 @@ MAX_REQUESTS: Final = 128  # of one side under way at once; more is a violation
 MAX_ID: Final = (1 << 32) - 1
 FIRST_CREDIT: Final = 64 << 10  # bytes, sent with the request: most bodies need no more
 WINDOW: Final = 512 << 10  # bytes, once a body is there: a round trip of 4 ms at 1 Gbit/s
-FLOOR: Final = 64 << 10  # bytes a second
-FLOOR_TIME: Final = 15.0  # seconds over which it is measured
+FLOOR_TIME: Final = 15.0  # seconds over which the speed of a body is measured
 CLOSING_TIME: Final = 30.0  # seconds within which a cancellation is acknowledged
 
 
@@ -30,7 +29,7 @@ class Asked:
     """A request under way. What of the budget is taken for it: credit given, bytes held, bytes to give credit for."""
 
     deadline: float
-    has_floor: bool
+    floor: int  # bytes a second; 0 where a body may be as slow as it likes
     credit: int
     held: int = 0
     spent: int = 0
@@ -76,7 +75,7 @@ class Asking:
 
     # What this side does.
 
-    def request(self, message: bytes, *, deadline: float, has_floor: bool) -> int:
+    def request(self, message: bytes, *, deadline: float, floor: int) -> int:
         """Raises ValueError for a message that is too long."""
         credit = self._budget.take(FIRST_CREDIT)
         request = self._next_id
@@ -86,7 +85,7 @@ class Asking:
             self._budget.give(credit)
             raise
         self._next_id += 2
-        self.live[request] = Asked(deadline, has_floor, credit)
+        self.live[request] = Asked(deadline, floor, credit)
         self.timer = min(self.timer, deadline)
         return request
 
@@ -146,7 +145,7 @@ class Asking:
         (asked.length,) = LENGTH.unpack_from(frame.payload)
         if asked.is_closing:
             return None
-        if asked.has_floor:
+        if asked.floor:
             asked.judged_at = now + FLOOR_TIME
             self.timer = min(self.timer, asked.judged_at)
         self._grow(frame.id, asked)
@@ -191,7 +190,7 @@ class Asking:
                 failed.append(RequestFailed(request, Code.TOO_SLOW, "no answer in time"))
                 self._close(request, asked, Code.CANCELLED, now)
             elif not self._is_fast_enough(asked, now):
-                failed.append(RequestFailed(request, Code.TOO_SLOW, f"slower than {FLOOR} bytes a second"))
+                failed.append(RequestFailed(request, Code.TOO_SLOW, f"slower than {asked.floor} bytes a second"))
                 self._close(request, asked, Code.CANCELLED, now)
         failed += self._expire_tails(now)
         self.timer = min((asked.timer for asked in (*self.live.values(), *self._tails.values())), default=math.inf)
@@ -216,7 +215,7 @@ class Asking:
         return [RequestFailed(request, code, reason) for request, asked in lost if not asked.is_closing]
 
     def _is_fast_enough(self, asked: Asked, now: float) -> bool:
-        fast = asked.was_without_credit or asked.received - asked.judged_from >= FLOOR * FLOOR_TIME
+        fast = asked.was_without_credit or asked.received - asked.judged_from >= asked.floor * FLOOR_TIME
         asked.judged_at = now + FLOOR_TIME
         asked.judged_from = asked.received
         asked.was_without_credit = asked.credit == 0

@@ -74,13 +74,13 @@ class Mux:
 
     # Requests of this side.
 
-    def request(self, message: bytes, *, now: float, deadline: float, has_floor: bool = False) -> int:
+    def request(self, message: bytes, *, now: float, deadline: float, floor: int = 0) -> int:
         """The id of a request for which AnswerArrived or RequestFailed will come, by `deadline` with all its body.
 
-        With `has_floor` a body slower than 64 KiB/s over 15 s fails too. Only while `is_free`.
+        A body slower than `floor` bytes a second over 15 s fails too. Only while `is_free`.
         """
         self.last_used = now
-        return self._asking.request(message, deadline=deadline, has_floor=has_floor)
+        return self._asking.request(message, deadline=deadline, floor=floor)
 
     def cancel(self, request: int, *, now: float) -> None:
         """No event for this request any more, and nothing of its body is held. Nothing happens if it is over."""

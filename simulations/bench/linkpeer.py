@@ -23,6 +23,7 @@ from p2pmods.identity.key import node_id
 from p2pmods.identity.records import Endpoint
 from p2pmods.identity.swarm import Swarm
 from p2pmods.logs import configure_logs
+from p2pmods.mesh.limits import HELD_FLOOR
 from p2pmods.mesh.links import Links
 from p2pmods.mesh.tls import contexts
 from p2pmods.wire.codec import message
@@ -90,7 +91,7 @@ async def load_node(directory: Path, port: int, size: int, trips: int) -> dict[s
 
 async def _pull_from(links: Links, peer: str, size: int) -> float:
     start = time.perf_counter()
-    answer = await links.request(peer, Pull(size - size % len(PIECE)), deadline=math.inf, has_floor=True)
+    answer = await links.request(peer, Pull(size - size % len(PIECE)), deadline=math.inf, floor=HELD_FLOOR)
     async for _ in answer:
         pass
     return time.perf_counter() - start

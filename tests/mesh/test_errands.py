@@ -18,6 +18,7 @@ from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.identity.key import node_id
 from p2pmods.mesh.errands import MAX_ERRANDS, MAX_OF_PEER, Errands, FetchFor
 from p2pmods.mesh.growing import Growing, GrowingFiles
+from p2pmods.mesh.limits import GROWING_FLOOR, HELD_FLOOR
 from p2pmods.mesh.partial import Partial
 from p2pmods.mesh.policy import SharingPolicy
 from p2pmods.mesh.receiving import Receiving
@@ -258,8 +259,10 @@ class Ways:
     through: Any = field(default_factory=lambda: FakeAnswer(DAN, FileHead(None, None)))
     is_known: bool = False
     tried: list[str] = field(default_factory=list)
+    floors: list[int] = field(default_factory=list)
 
-    async def request(self, node: str, message: object, **_: object) -> Any:
+    async def request(self, node: str, message: object, *, deadline: float, floor: int = 0) -> Any:
+        self.floors.append(floor)
         return await self._answer("direct", self.direct)
 
     async def ask(self, node: str, wanted: GetFile, *, deadline: float) -> Any:
@@ -306,6 +309,19 @@ async def test_a_director_on_an_errand_sends_nobody_on_another() -> None:
     with pytest.raises(PeerNotReached):
         await ways.receiving.whole(KEY, Holder(BOB, SHA, 3, 0), BytesSink())
     assert ways.tried == ["direct"]
+
+
+async def test_what_a_fetcher_still_receives_may_come_as_slowly_as_a_line_that_many_share() -> None:
+    ways = Ways(direct=FakeAnswer(BOB, FileHead(None, None)))
+    partial = Partial(Receiver(_no_temp))
+    assert await ways.receiving.from_fetcher(KEY, Fetching(BOB, TOKEN, 0), partial, lambda _count: None) == [BOB]
+    assert ways.floors == [GROWING_FLOOR]
+
+
+async def test_a_holder_must_be_faster_than_that() -> None:
+    ways = Ways(direct=FakeAnswer(BOB, FileHead(3, SHA)))
+    assert await ways.receive() == [BOB]
+    assert ways.floors == [HELD_FLOOR]
 
 
 async def test_a_holder_itself_must_name_the_object() -> None:

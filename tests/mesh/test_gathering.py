@@ -71,7 +71,7 @@ class FakeLinks:
     node_id: str = field(default_factory=lambda: node_id(ME))
     asked: list[str] = field(default_factory=list)
 
-    async def request(self, node: str, message: Any, *, deadline: float, has_floor: bool = False) -> Any:
+    async def request(self, node: str, message: Any, *, deadline: float, floor: int = 0) -> Any:
         await trio.lowlevel.checkpoint()
         if isinstance(message, Follow):
             key = next(key for key in GIVERS if node_id(key) == node)
@@ -121,7 +121,7 @@ class Room:
         self.asked: list[str] = []
         self.blamed_first = ""
 
-    async def request(self, node: str, message: Any, *, deadline: float, has_floor: bool = False) -> Any:
+    async def request(self, node: str, message: Any, *, deadline: float, floor: int = 0) -> Any:
         await trio.lowlevel.checkpoint()
         if isinstance(message, Follow):
             self.followed.append(node)

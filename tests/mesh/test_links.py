@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from p2pmods.errors import PeerError, PeerRefused
 from p2pmods.identity.records import Endpoint
-from p2pmods.mesh.limits import LinkLimits
+from p2pmods.mesh.limits import HELD_FLOOR, LinkLimits
 from p2pmods.wire.events import Code
 from tests.mesh.world import Echo, Unheard, Want, ask, listening, place_of, read_all, soon, world
 
@@ -71,7 +71,7 @@ async def test_who_asked_first_may_leave_without_harm_to_who_waits_for_the_same_
 async def test_a_body_arrives_whole(tmp_path: Path, size: int) -> None:
     async with world(tmp_path) as w:
         ann, bob = await w.start(), await w.start()
-        answer = await ann.request(bob.node_id, Want(size), deadline=soon(), has_floor=True)
+        answer = await ann.request(bob.node_id, Want(size), deadline=soon(), floor=HELD_FLOOR)
         assert answer.message == Want(size)
         assert answer.length == size
         assert answer.node_id == bob.node_id

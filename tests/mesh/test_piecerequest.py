@@ -10,6 +10,7 @@ import trio
 
 from p2pmods.errors import PeerError
 from p2pmods.identity.key import node_id
+from p2pmods.mesh.limits import HELD_FLOOR
 from p2pmods.mesh.piecerequest import DEADLINE, get_pieces
 from p2pmods.swarm.download import Request
 from p2pmods.swarm.pieces import PIECE, Followed, GetPieces, ObjectName, Pieces
@@ -69,7 +70,7 @@ async def test_it_is_asked_with_a_deadline_and_a_floor_for_its_speed() -> None:
     await get(links)
     (asked,) = links.asked
     assert (asked["node"], asked["message"]) == (GIVER, GetPieces(NAME, 4, 2))
-    assert asked["has_floor"] is True
+    assert asked["floor"] == HELD_FLOOR
     assert before + DEADLINE <= asked["deadline"] <= trio.current_time() + DEADLINE
 
 

@@ -241,7 +241,7 @@ async def test_a_message_out_of_bounds_reaches_no_handler(scene: Scene) -> None:
         link = scene.eve.links._table.find(scene.ann.node.node_id)
         assert link is not None
         with pytest.raises(PeerError):
-            await link.request(msgpack.packb(fields), deadline=trio.current_time() + 10, has_floor=False)
+            await link.request(msgpack.packb(fields), deadline=trio.current_time() + 10, floor=0)
     assert scene.mesh.giving.statistics().files == 0
     await scene.check_served_from_upstream(scene.next_version())
 

@@ -51,8 +51,8 @@ class Pair:
                 break
         self.now = until
 
-    def ask(self, message: bytes = b"?", *, deadline: float = math.inf, has_floor: bool = False) -> int:
-        return self.ann.request(message, now=self.now, deadline=deadline, has_floor=has_floor)
+    def ask(self, message: bytes = b"?", *, deadline: float = math.inf, floor: int = 0) -> int:
+        return self.ann.request(message, now=self.now, deadline=deadline, floor=floor)
 
     def taken(self) -> int:
         """Bytes of ann's budget in use."""

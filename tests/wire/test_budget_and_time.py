@@ -17,7 +17,7 @@ from p2pmods.wire.events import (
 from p2pmods.wire.frames import CREDIT, LENGTH, MAX_SLICE, UNKNOWN_LENGTH, Kind
 from tests.wire.pair import Pair, Stranger
 
-SECOND = 64 << 10  # bytes at the floor
+SECOND = 64 << 10  # bytes, at the floor that is asked for
 
 
 def opened(budget: Budget | None = None) -> Pair:
@@ -26,8 +26,8 @@ def opened(budget: Budget | None = None) -> Pair:
     return pair
 
 
-def body(pair: Pair, size: int, *, length: int | None = None, has_floor: bool = False) -> int:
-    request = pair.ask(has_floor=has_floor)
+def body(pair: Pair, size: int, *, length: int | None = None, floor: int = 0) -> int:
+    request = pair.ask(floor=floor)
     pair.move()
     pair.bob.answer_stream(request, b"here", length, now=pair.now)
     pair.bob.send(request, bytes(size))
@@ -182,14 +182,14 @@ def drip(pair: Pair, request: int, seconds: int, size: int) -> None:
 
 def test_one_byte_a_second_is_below_the_floor() -> None:
     pair = opened()
-    request = body(pair, 0, has_floor=True)
+    request = body(pair, 0, floor=SECOND)
     drip(pair, request, 16, 1)
     assert RequestFailed(request, Code.TOO_SLOW, "slower than 65536 bytes a second") in pair.at_ann
 
 
 def test_a_body_at_the_floor_goes_on() -> None:
     pair = opened()
-    request = body(pair, 0, has_floor=True)
+    request = body(pair, 0, floor=SECOND)
     drip(pair, request, 60, SECOND)
     assert not any(isinstance(e, RequestFailed) for e in pair.at_ann)
     drip(pair, request, 31, SECOND - 3000)
@@ -205,7 +205,7 @@ def test_without_a_floor_a_body_may_be_slow() -> None:
 
 def test_a_body_that_we_do_not_take_is_not_the_other_side_s_fault() -> None:
     pair = opened()
-    body(pair, 1 << 20, has_floor=True)
+    body(pair, 1 << 20, floor=SECOND)
     pair.pass_time(120, move=True)
     assert not any(isinstance(e, RequestFailed) and "slower" in e.text for e in pair.at_ann)
 

@@ -18,10 +18,10 @@ NO_CREDIT = CREDIT.pack(0)
 CREDIT_1K = CREDIT.pack(1024)
 
 
-def asked(*, deadline: float = 1000.0, has_floor: bool = False) -> tuple[Stranger, int]:
+def asked(*, deadline: float = 1000.0, floor: int = 0) -> tuple[Stranger, int]:
     """A stranger whom the node has asked something."""
     stranger = Stranger()
-    request = stranger.node.request(b"?", now=stranger.now, deadline=deadline, has_floor=has_floor)
+    request = stranger.node.request(b"?", now=stranger.now, deadline=deadline, floor=floor)
     stranger.hears()
     return stranger, request
 
