@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulations.lab.faults import Fault
     from simulations.lab.machines import Machine
     from simulations.lab.netns import Lab
-    from simulations.lab.scene import Scene
+    from simulations.lab.scene import Scene, StormReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Disturber:
     def run(self, faults: Sequence[Fault]) -> list[Verdict]:
         """The room without a fault first: it is the measure of time."""
         verdicts: list[Verdict] = []
-        undisturbed = float("inf")
+        undisturbed: StormReport | None = None
         for fault in (UNDISTURBED, *faults):
             print(f"lab: {fault.name} …", file=sys.stderr, flush=True)
             verdicts.append(self._judge(fault, undisturbed))
@@ -69,10 +69,10 @@ class Disturber:
                 outcome = verdicts[0].outcome
                 if outcome is None:
                     raise BenchFailed(f"not even without a fault: {verdicts[0].problem}")
-                undisturbed = outcome.storm.seconds
+                undisturbed = outcome.storm
         return verdicts
 
-    def _judge(self, fault: Fault, undisturbed: float) -> Verdict:
+    def _judge(self, fault: Fault, undisturbed: StormReport | None) -> Verdict:
         rules = tuple(rule.name for rule in fault.rules)
         notes: dict[str, Any] = {}
         try:
@@ -82,7 +82,7 @@ class Disturber:
         broken = {rule.name: why for rule in fault.rules if (why := rule.check(outcome))}
         return Verdict(fault.name, outcome, rules, broken, notes)
 
-    def _play(self, fault: Fault, undisturbed: float, notes: dict[str, Any]) -> Outcome:
+    def _play(self, fault: Fault, undisturbed: StormReport | None, notes: dict[str, Any]) -> Outcome:
         count = self.count + len(fault.liars)
         with open_lab(count, uplink_mbit=self.uplink_mbit) as lab:
             machines = self.machines(lab, self.base / fault.name)
@@ -99,15 +99,13 @@ class Disturber:
                 scene.at_half = fault.at_half
                 storm = scene.storm(self.material.project)
                 second = fault.again(scene) if fault.again is not None else None
-                sent = scene.sent()
                 return Outcome(
                     storm,
                     second,
-                    (sent.zip_bytes - before.zip_bytes) / max(1, sent.distinct - before.distinct),
-                    max(0, storm.sent.zip_bytes - storm.sent.distinct),
+                    scene.sent().since(before).copies,
+                    undisturbed or storm,
                     notes.get("taken over after"),
                     tuple(wrong_files(scene)),
-                    undisturbed,
                     self.uplink_mbit * 1e6 / 8,
                 )
 
@@ -176,7 +174,7 @@ def _row(verdict: Verdict) -> tuple[str, str, str, str, str, str, str]:
         verdict.fault,
         f"{storm.expected - len(storm.failures)}/{storm.expected}",
         f"{storm.seconds:.1f} s",
-        f"{storm.seconds / outcome.undisturbed:.2f}" if outcome.undisturbed != float("inf") else "",
+        f"{storm.seconds / outcome.undisturbed.seconds:.2f}" if outcome.undisturbed is not storm else "",
         f"{outcome.copies:.3f}",
         f"{storm.cpu:.0%}",
         "VOID: the processors were the limit" if verdict.is_void else "",

@@ -22,18 +22,22 @@ SAY_SO: Final = 60.0  # seconds until every go has said what is missing
 class Outcome:
     """Of one fault: the storm, another one that followed where there was one, and all that was sent.
 
-    `undisturbed` is the time of the same storm without any fault; `uplink` is in bytes a second; `wrong` names files
-    that a node keeps, or a go took, and that are none of the upstreams'.
+    `undisturbed` is the same storm without any fault; `uplink` is in bytes a second; `wrong` names files that a node
+    keeps, or a go took, and that are none of the upstreams'.
     """
 
     storm: StormReport
     second: StormReport | None
     copies: float
-    refetched: int
+    undisturbed: StormReport
     taken_over: float | None
     wrong: tuple[str, ...]
-    undisturbed: float
     uplink: float
+
+    @property
+    def refetched(self) -> int:
+        """Bytes of all kinds of files that the upstreams sent more than they would have without the fault."""
+        return max(0, self.storm.sent.all_bytes - self.undisturbed.sent.all_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def within(factor: float = 1.0, plus: float = 0.0) -> Rule:
     """The time without the fault, times and plus this, and the uplink's time for what had to be fetched again."""
 
     def check(seen: Outcome) -> str:
-        most = factor * seen.undisturbed + plus + seen.refetched / seen.uplink
+        most = factor * seen.undisturbed.seconds + plus + seen.refetched / seen.uplink
         return _held(seen.storm.seconds <= most, f"{seen.storm.seconds:.1f} s, and {most:.1f} s was the most")
 
     words = [f"{factor:g} times" if factor != 1 else "", "undisturbed", f"+ {plus:g} s" if plus else ""]

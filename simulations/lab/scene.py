@@ -40,10 +40,17 @@ class Odd(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What all upstreams have sent of zips, broken-off answers included, and the bytes of each of those zips once."""
+    """What all upstreams have sent, broken-off answers included: of all files, of zips, and of each of those once."""
 
+    all_bytes: int
     zip_bytes: int
     distinct: int
+
+    def since(self, before: Sent) -> Sent:
+        """What was sent after `before`."""
+        return Sent(
+            self.all_bytes - before.all_bytes, self.zip_bytes - before.zip_bytes, self.distinct - before.distinct
+        )
 
     @property
     def copies(self) -> float:
@@ -160,7 +167,7 @@ class Scene:
             raise BenchFailed("the storm was over before half of the large zip had been sent")
         return StormReport(
             tuple(None if i in self._killed else downloads.get(i) for i in range(len(self.nodes))),
-            Sent(after.zip_bytes - before.zip_bytes, after.distinct - before.distinct),
+            after.since(before),
             cpu[0],
         )
 
@@ -181,12 +188,14 @@ class Scene:
 
     def sent(self) -> Sent:
         """By all upstreams since they started."""
+        everything = 0
         zips: dict[str, int] = {}
         for upstream in self.upstreams:
             for path, row in upstream.tally().items():
+                everything += row["bytes"]
                 if path.endswith(".zip"):
                     zips[path] = zips.get(path, 0) + row["bytes"]
-        return Sent(sum(zips.values()), sum(self._size_of(path) for path in zips))
+        return Sent(everything, sum(zips.values()), sum(self._size_of(path) for path in zips))
 
     def _size_of(self, path: str) -> int:
         return (self.material.project.modules / path.lstrip("/")).stat().st_size
