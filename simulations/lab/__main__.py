@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WAYS: Final = ("alone", "direct", "shared", "mesh")
+WAYS: Final = ("alone", "beside", "direct", "shared", "mesh")
 PACKAGE: Final = "github.com/caddyserver/caddy/v2/cmd/caddy"  # of the project that the neighbour builds
 
 

@@ -81,6 +81,11 @@ class Room:
         with self._machines[0].node(*common(self._project), "--module-cache", "off", "--no-mesh"):
             return self._storm("one node alone", self._machines[:1], [LOCAL_URL], [self._machines[0]])
 
+    def beside(self) -> Storm:
+        """One machine with a node in a mesh, and a neighbour that holds nothing and wants nothing."""
+        with self._meshed(self._machines[:2]):
+            return self._storm("one beside an idle one", self._machines[:1], [LOCAL_URL], self._machines[:2])
+
     def direct(self) -> Storm:
         """Everyone asks the upstream."""
         return self._storm("everyone direct", self._machines, [UPSTREAM_URL] * len(self._machines), [])
@@ -99,13 +104,18 @@ class Room:
 
     def mesh(self) -> Storm:
         """Everyone has a node, and the nodes form a mesh."""
+        with self._meshed(self._machines):
+            urls = [LOCAL_URL] * len(self._machines)
+            return self._storm("mesh", self._machines, urls, self._machines)
+
+    @contextmanager
+    def _meshed(self, machines: list[Machine]) -> Iterator[None]:
         with ExitStack() as stack:
-            for machine in self._machines:
+            for machine in machines:
                 stack.enter_context(
                     machine.node(*common(self._project), "--module-cache", "off", "--swarm", f"lab:{SECRET}")
                 )
-            urls = [LOCAL_URL] * len(self._machines)
-            return self._storm("mesh", self._machines, urls, self._machines)
+            yield
 
     def _storm(self, way: str, machines: list[Machine], proxies: list[str], nodes: list[Machine]) -> Storm:
         with running_upstream(self._lab, self._project.modules, self._environ) as upstream:
