@@ -236,8 +236,9 @@ class Peering:
         return watch
 
     async def _holding(self, served: Served) -> Holding | None:
-        """What others can get from here now, once it is proven."""
+        """What others can get from here now, once it is proven. Until then the lease stands, and they read along."""
         if not served.proven:
+            await self._proofs.calm()
             try:
                 with trio.fail_after(PROOF_TIME):
                     proof = await self._proofs.start(served.key.module).wait()

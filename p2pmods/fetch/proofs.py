@@ -168,6 +168,11 @@ class Proofs:
         elif not held.in_module_cache:  # that one is go's to keep; we refuse it each time it is asked for
             self._store.quarantine(held.key, "contradicts the checksum database")
 
+    async def calm(self) -> None:
+        """Until what can wait may go on: a build that fetches as fast as it can goes first, for a while."""
+        while pause := self._storm.wait(now=trio.current_time()):  # noqa: ASYNC110 - it waits for silence
+            await trio.sleep(pause)
+
     async def run(self) -> None:
         """Work through the durable queue until cancelled."""
         while not self._off:
@@ -189,8 +194,7 @@ class Proofs:
     async def _prove_queued(self, module: ModuleVersion, limiter: trio.CapacityLimiter) -> None:
         """Whatever comes of it, the module leaves the front of the queue."""
         async with limiter:
-            while pause := self._storm.wait(now=trio.current_time()):  # noqa: ASYNC110 - it waits for silence
-                await trio.sleep(pause)
+            await self.calm()
             try:
                 await self.start(module).wait()
                 self._store.postpone_proof(module, seconds=_NO_RECORD, reason="the record has no line for it")

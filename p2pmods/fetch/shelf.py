@@ -113,10 +113,11 @@ class Shelf:
     async def fetch_small(self, question: GetSmall) -> Small | None:
         """The same, after asking upstream as anybody could. None when that brought nothing that may be given."""
         key = question.key
+        proof = self._proofs.start(key.module)  # beside the bytes: whoever asks waits for both
         try:
             await self._fetcher().get_for_peer(key)
             with trio.move_on_after(PROOF_TIME):
-                await self._proofs.start(key.module).wait()
+                await proof.wait()
         except (FetchFailed, SourceError, SumdbError, StoreError):
             return None
         return self.held_small(question)

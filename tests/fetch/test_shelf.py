@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 
 from p2pmods.errors import StoreError
 from p2pmods.fetch.outcome import Served
@@ -37,6 +38,8 @@ class Case:
     held: list[StoredFile] = field(default_factory=list)
     coming: dict[FileKey, Served] = field(default_factory=dict)
     proof: Any = None
+    proofs: Any = None
+    fetch: Any = None  # what `get_for_peer` does
 
     @property
     def shelf(self) -> Shelf:
@@ -47,9 +50,9 @@ class Case:
         checksums: Any = SimpleNamespace(
             name="sum.example.org", held_proof=lambda _module: self.proof, reply=lambda _question: NotHeld()
         )
-        fetcher: Any = SimpleNamespace(on_its_way=self.coming.get)
+        fetcher: Any = SimpleNamespace(on_its_way=self.coming.get, get_for_peer=self.fetch)
         policy = SharingPolicy("sum.example.org", lambda path: path.startswith("corp.example/"), is_public=True)
-        return Shelf(store, checksums, None, policy, None, lambda: fetcher)  # type: ignore[arg-type]
+        return Shelf(store, checksums, self.proofs, policy, None, lambda: fetcher)  # type: ignore[arg-type]
 
     def hold(self, kind: FileKind, data: bytes, *, proven: bool, module: ModuleVersion = WIDGET) -> None:
         path = self.directory / f"{len(self.held)}"
@@ -157,3 +160,26 @@ def test_what_is_too_large_for_an_answer_is_left_out(case: Case) -> None:
     case.hold(FileKind.MOD, b"module m\n" + bytes(MAX_SMALL), proven=True)
     assert case.small(MOD) is None
     assert len(case.open(FileKind.MOD)) > MAX_SMALL  # by itself it can be had
+
+
+async def test_the_proof_is_looked_for_while_the_file_is_fetched(tmp_path: Path) -> None:
+    case, begun = Case(tmp_path), trio.Event()
+
+    class Looking:
+        async def wait(self) -> None:
+            await trio.lowlevel.checkpoint()
+
+    def start(_module: ModuleVersion) -> Looking:
+        begun.set()
+        return Looking()
+
+    async def fetch(key: FileKey) -> None:
+        await begun.wait()
+        case.proof = SimpleNamespace(mod_h1="h1:right")
+        case.expect(key.kind, b"module example.com/widget\n", proven=True)
+
+    case.proofs, case.fetch = SimpleNamespace(start=start), fetch
+    with trio.fail_after(5):
+        small = await case.shelf.fetch_small(GetSmall(WIDGET.path, WIDGET.version, MOD, False, 0, 0))
+    assert small is not None
+    assert small.files.mod == b"module example.com/widget\n"

@@ -34,6 +34,8 @@ from p2pmods.directory.proof import grant_terms
 from p2pmods.directory.providers import MAX_OF_NODE
 from p2pmods.errors import PeerError, PeerRefused
 from p2pmods.fetch import peering
+from p2pmods.fetch.proofs import Proofs
+from p2pmods.fetch.storm import Storm
 from p2pmods.gomod.h1 import hash_go_mod
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.identity.key import node_id
@@ -478,6 +480,33 @@ async def test_homes_are_told_of_what_was_fetched_for_all_only_when_it_is_proven
     data = scene.world.zips[module]
     key = SWARM.object_key(module)
     assert release.holding == (Holding(key, digest(data), len(data)) if proven else None)
+
+
+async def test_in_a_storm_the_lease_stands_until_what_was_fetched_for_all_is_proven_after_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, over = trio.Event(), trio.Event()
+
+    async def calm(_proofs: Proofs) -> None:
+        waits.set()
+        await over.wait()
+
+    monkeypatch.setattr(Storm, "is_on", lambda _storm, *, now: True)
+    monkeypatch.setattr(Storm, "wait", lambda _storm, *, now: 60.0)  # so that no commit wakes the queue of proofs
+    monkeypatch.setattr(Proofs, "calm", calm)
+    module = scene.world.publish(versions_at(scene.ann.node.node_id, scene.eve.node_id)())
+    assert (await scene.ann.file(module, "zip")).status_code == 200
+    with trio.fail_after(20):
+        await waits.wait()
+    assert scene.eve.count(Renew)
+    assert not scene.eve.count(Release)
+    assert not scene.world.asked(f"/lookup/{module.path}")
+    over.set()
+    with trio.fail_after(20):
+        while not scene.eve.count(Release):  # noqa: ASYNC110 - a notice comes when it comes
+            await trio.sleep(0.02)
+    release = next(message for message in scene.eve.heard if isinstance(message, Release))
+    assert release.holding is not None
 
 
 # Floods.
