@@ -1,7 +1,8 @@
 """A claimant's side: from "I want this zip" to bytes from others, or upstream for all, or upstream alone.
 
 No answer of a home is believed for long: a waiter counts only the bytes that it receives itself. Three silent seconds
-send it to the next home, five more past that one, and whatever happens it is on its own way by its deadline.
+send it to the next home, five more past that one, and whatever happens it is on its own way by its deadline, which
+only bytes put off.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from p2pmods.directory.actions import ClaimAction, FetchFrom, GoUpstream, Relay,
 from p2pmods.directory.asking import Asking
 from p2pmods.directory.claimstate import UNDECIDED, State
 from p2pmods.directory.messages import DONE, FAILED, LEFT, STOPPED, Alone, Grant, Providers, Wait
-from p2pmods.directory.patience import Patience, Verdict
+from p2pmods.directory.patience import Patience, Verdict, put_off
 from p2pmods.directory.proof import is_genuine
 from p2pmods.directory.tenure import Tenure
 
@@ -84,6 +85,7 @@ class Claimant:
     def received(self, count: int, *, now: float) -> None:
         """`count` bytes of the zip came from peers."""
         self._has_received = True
+        self._deadline = put_off(self._deadline, count, now=now)
         self._around.inflow.received(count, now=now)
         self._patience.received(now=now)
 

@@ -14,6 +14,8 @@ CONFIRMED: Final = 5.0  # more of them, when another home confirms the lease
 STILL: Final = 15.0  # seconds without a byte of this transfer
 LIMITED_STILL: Final = 60.0  # the same while the upstream limits its fetcher: going there as well would make it worse
 SETTLED: Final = 5.0  # seconds since the first byte, from which on the rate of all transfers counts
+LIVELY: Final = 16 << 10  # bytes that put a claim's deadline off by a second, for a large zip may take its time, …
+AHEAD: Final = 60.0  # … to so many seconds from now at most
 
 
 class Verdict(Enum):
@@ -87,3 +89,8 @@ class Patience:
     def _is_slow(self, now: float) -> bool:
         settled = self._first is not None and now >= self._first + SETTLED
         return settled and not self._complete and self._inflow.is_slow(now=now)
+
+
+def put_off(deadline: float, count: int, *, now: float) -> float:
+    """The deadline of a claim once `count` bytes more have come from peers."""
+    return max(deadline, min(deadline + count / LIVELY, now + AHEAD))

@@ -19,6 +19,8 @@ class Download:
     began: float
     got: int = 0
     seen: int = 0  # of the present source
+    received: int = 0  # of all of them
+    last: float = -math.inf  # when bytes came
     source: Growing | list[str] | None = None
     pull_at: float = math.inf
     upstream_since: float = math.inf

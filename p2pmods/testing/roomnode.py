@@ -231,6 +231,7 @@ class RoomNode:
                 return
             has = int.from_bytes(data, "big")
             if has > download.seen:  # pieces that were here already and are confirmed count like new ones
+                download.received, download.last = download.received + has - download.seen, now
                 download.claimant.received(has - download.seen, now=now)
                 download.seen, download.got = has, max(download.got, has)
             if download.got >= self._room.size:

@@ -32,6 +32,7 @@ from p2pmods.directory.messages import (
     Stop,
     Wait,
 )
+from p2pmods.directory.patience import AHEAD, LIVELY
 from p2pmods.directory.proof import grant_terms
 from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.directory.strikes import SILENT_FOR, Strikes
@@ -706,6 +707,25 @@ def test_after_sleep_without_a_director_a_waiter_is_alone() -> None:
     assert upstream(ann.claim.wake(now=ann.now)) == [False]
 
 
+def test_a_large_zip_may_take_longer_than_the_deadline_as_long_as_bytes_come() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    while ann.now < 3 * DEADLINE:
+        ann.receive(FLOOR)
+        assert upstream(ann.wait(1)) == []
+    assert ann.claim.state is State.RECEIVING
+
+
+def test_what_came_fast_buys_no_long_wait() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB, limited=True))
+    ann.receive(1 << 30)
+    while ann.now < DEADLINE - 1:
+        assert upstream(ann.wait(5)) == []
+        ann.receive(1)
+    assert upstream(ann.wait(5)) == [False]
+
+
 @pytest.mark.parametrize("seed", range(300))
 def test_whatever_homes_and_sources_do_a_claim_is_on_its_way_by_its_deadline(seed: int) -> None:
     chance = Random(seed)
@@ -714,7 +734,8 @@ def test_whatever_homes_and_sources_do_a_claim_is_on_its_way_by_its_deadline(see
         waiting_for(BOB), waiting_for(EVE, b"e" * 16), waiting_for(BOB, limited=True), held_by(BOB), Alone(700),
         Found((), ()), Grant(changed(terms(), proof=bytes(64))),
     ]  # fmt: skip
-    while ann.now < DEADLINE:
+    deadline = DEADLINE
+    while ann.now < deadline:
         match chance.randrange(6):
             case 0 | 1:
                 ann.answer(chance.choice(messages))
@@ -723,7 +744,8 @@ def test_whatever_homes_and_sources_do_a_claim_is_on_its_way_by_its_deadline(see
             case 3:
                 ann.lose()
             case 4:
-                ann.receive(chance.choice([1, 100_000]))
+                ann.receive(count := chance.choice([1, 100_000]))
+                deadline = max(deadline, min(deadline + count / LIVELY, ann.now + AHEAD))
             case 5:
                 ann.wait(chance.uniform(0.01, 6))
     ann.wait(0)
