@@ -201,14 +201,15 @@ class Claimant:
         same = not isinstance(self._source, tuple) and self._source.token == growing.token
         if same and self.state is State.RECEIVING:
             self._vouchers.append(self._asking.home)
-            self._patience.limited = answer.limited
+            gives = self._patience.has_begun or not growing.received  # what it has, as far as can be seen here
+            limited = self._patience.limited = answer.limited and gives
             if self._losses == 1:  # to others it may be there: once more
                 self._losses += 1
                 return [Relay(growing, answer.record)]
-            is_waiting = answer.limited and not self._losses and self._patience.verdict(now=now) is Verdict.WAIT
+            is_waiting = limited and not self._losses and self._patience.verdict(now=now) is Verdict.WAIT
             if self._asking.urgent and not is_waiting:
                 return self._insist(growing, now)
-            if not answer.limited:
+            if not limited:
                 self._patience.confirm(now=now)
             return []
         self._blame(now)

@@ -61,7 +61,10 @@ class HomeStatistics:
 
 
 class LeaseHome:
-    """The leases of the keys that `node` is a home of. `key_of` gives the key of a path@version, or raises."""
+    """The leases of the keys that `node` is a home of. `key_of` gives the key of a path@version, or raises.
+
+    `is_line_slow(now=…)` says whether the node knows its own line to the upstream as slow.
+    """
 
     def __init__(
         self,
@@ -71,12 +74,14 @@ class LeaseHome:
         holdings: Holdings,
         entropy: Entropy,
         key_of: Callable[[str], bytes],
+        is_line_slow: Callable[..., bool],
     ) -> None:
         self._node = node
         self._rendezvous = rendezvous
         self._holdings = holdings
         self._entropy = entropy
         self._key_of = key_of
+        self._is_line_slow = is_line_slow
         self._numbers = itertools.count(1)
         self._cases = Cases()
         self._granting = Granting(node, signer, rendezvous, self._cases, holdings, entropy, self._numbers)
@@ -243,16 +248,18 @@ class LeaseHome:
             return self._granting.begin(case, pending, instead_of, now=now)
         return [Reply(pending.call, Alone(0))]
 
-    def _send_to(self, lease: Lease, pending: Pending) -> Reply:
+    def _send_to(self, lease: Lease, pending: Pending, *, limited: bool = False) -> Reply:
         lease.wait(pending.claimant)
         record = self._holdings.book.record_of(lease.terms.fetcher)
-        return Reply(pending.call, Wait(lease.growing, lease.limited, record))
+        return Reply(pending.call, Wait(lease.growing, lease.limited or limited, record))
 
     def _complain(self, case: Case, lease: Lease, pending: Pending, now: float) -> list[HomeAction]:
         """`pending` got nothing from the fetcher: confirm the lease, or end it."""
         if lease.is_quiet(now):
             self._cases.fail(case, now=now)
             return self._decide(case, pending, now, instead_of=lease.terms.token)
+        if lease.is_advancing(now) and (self._is_line_slow(now=now) or case.failed.count(now=now)):
+            return [self._send_to(lease, pending, limited=True)]  # another fetcher would be as slow, and begin anew
         if not pending.claim.urgent or len(case.complaining) >= MAX_PARKED:
             return [self._send_to(lease, pending)]
         case.complaining.append(pending)

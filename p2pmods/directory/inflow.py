@@ -8,6 +8,7 @@ from typing import Final
 
 WINDOW: Final = 5.0  # seconds
 FLOOR: Final = 64 << 10  # bytes a second
+KNOWN_FOR: Final = 60.0  # seconds for which the own line to the upstream counts as slow once it was
 
 
 class Inflow:
@@ -15,27 +16,56 @@ class Inflow:
 
     def __init__(self) -> None:
         self.last = -math.inf  # when the last byte came from a peer
-        self._seconds: deque[list[float]] = deque()  # second and bytes, of the window
+        self._all = _Recent()
+        self._own = _Recent()  # from upstream
+        self._own_was_slow = -math.inf  # when
 
     def received(self, count: int, *, now: float) -> None:
         """`count` bytes, at least one, came from peers."""
         self.last = now
-        self._count(count, now)
+        self._all.count(count, now)
 
     def fetched(self, count: int, *, now: float) -> None:
         """`count` bytes came from upstream. Who fills the line itself has no reason to find others slow."""
-        self._count(count, now)
+        self._all.count(count, now)
+        self._own.count(count, now)
+        if self._own.is_long(now):
+            self._own_was_slow = now if self._own.is_slow(now) else -math.inf
 
-    def _count(self, count: int, now: float) -> None:
+    def is_slow(self, *, now: float) -> bool:
+        """Whether less than 64 KiB/s came over the last 5 s, and the own line to the upstream is not known as slow.
+
+        Who has seen that line does not take it for a fault of those who fetch, and does not go there as well.
+        """
+        return self._all.is_slow(now) and not self.is_line_slow(now=now)
+
+    def is_line_slow(self, *, now: float) -> bool:
+        """Whether what this node fetched itself, lately, came as slowly, for as long."""
+        return now < self._own_was_slow + KNOWN_FOR
+
+
+class _Recent:
+    """Bytes by second, of the last few."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[list[float]] = deque()  # second and bytes
+        self._since = -math.inf  # when bytes began to come, without a gap as long as the window
+
+    def count(self, count: int, now: float) -> None:
+        self._forget(now)
+        if not self._seconds:
+            self._since = now
         second = math.floor(now)
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1][1] += count
         else:
             self._seconds.append([second, count])
-        self._forget(now)
 
-    def is_slow(self, *, now: float) -> bool:
-        """Whether less than 64 KiB/s came over the last 5 s."""
+    def is_long(self, now: float) -> bool:
+        """Whether bytes have been coming for the whole window."""
+        return bool(self._seconds) and now >= self._since + WINDOW
+
+    def is_slow(self, now: float) -> bool:
         self._forget(now)
         return sum(count for _, count in self._seconds) < FLOOR * WINDOW
 

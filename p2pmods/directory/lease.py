@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 LIFE: Final = 10.0  # seconds since the last renewal
 RENEWED_EVERY: Final = 2.0
 QUIET: Final = 3.0  # a fetcher that was not heard of for so long is given up when a waiter complains
+ADVANCING: Final = 3 * RENEWED_EVERY  # seconds in which a fetcher that receives has told of more bytes
 FRESH: Final = 1.0  # seconds in which a fetcher that was heard of counts as alive
 INTENDED_LIFE: Final = 3.0  # of a lease that its fetcher has not taken up, by renewing it
 _MOST_WAITERS: Final = 1024
@@ -29,6 +31,7 @@ class Lease:
     is_firm: bool = False
     is_granted: bool = False  # by this home: its claimant has the answer, or will
     received: int = 0  # bytes that the fetcher says it has
+    advanced: float = -math.inf  # when they last became more
     limited: bool = False  # its upstream lets nobody go faster
     waiters: set[str] = field(default_factory=set)
     complaints: set[str] = field(default_factory=set)  # waiters who got nothing and wait no longer
@@ -44,11 +47,17 @@ class Lease:
     def renew(self, received: int, *, limited: bool, now: float) -> None:
         """The fetcher is at it."""
         self.heard, self.is_firm = now, True
+        if received > self.received:
+            self.advanced = now
         self.received, self.limited = received, limited
 
     def is_quiet(self, now: float) -> bool:
         """Whether its fetcher missed a renewal."""
         return now - self.heard >= QUIET
+
+    def is_advancing(self, now: float) -> bool:
+        """Whether its fetcher says that it receives, slowly perhaps."""
+        return now - self.advanced <= ADVANCING
 
     def is_fresh(self, now: float) -> bool:
         """Whether its fetcher was heard of just now."""

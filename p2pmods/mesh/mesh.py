@@ -111,7 +111,9 @@ class Mesh:
         machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
         self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
-        home = LeaseHome(self.node_id, key, self._rendezvous, self._holdings, entropy, key_of)
+        home = LeaseHome(
+            self.node_id, key, self._rendezvous, self._holdings, entropy, key_of, self.inflow.is_line_slow
+        )
         self.blame = Blame(self._strikes, self._silent, home)
         advertiser.on_back = self.blame.pardon
         self.desk = Desk(

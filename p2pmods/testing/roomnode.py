@@ -65,12 +65,15 @@ class RoomNode:
         self.downloads: dict[bytes, Download] = {}
         self.rendezvous = Rendezvous(room.seen_by(member.id))
         self.holdings = Holdings(chance)
-        self.home = LeaseHome(member.id, member.key, self.rendezvous, self.holdings, chance, room.key_of)
+        inflow = Inflow()
+        self.home = LeaseHome(
+            member.id, member.key, self.rendezvous, self.holdings, chance, room.key_of, inflow.is_line_slow
+        )
         self.advertiser = Advertiser(chance.randbytes(8), member.record, self.rendezvous, now=now)
         self.strikes = Strikes(member.id)
         self.cold_start = ColdStart(started=now, may_meet=room.cold)
         self.around = Surroundings(
-            member.id, self.rendezvous, self.strikes, Strikes(member.id), Inflow(), self.cold_start, lambda _: 0.0
+            member.id, self.rendezvous, self.strikes, Strikes(member.id), inflow, self.cold_start, lambda _: 0.0
         )
         self._room = room
         self._chance = chance

@@ -47,10 +47,17 @@ def holding_of(key: bytes) -> Holding:
     return Holding(key, key * 2, 1000)
 
 
-def home_of(one: Member, directors: Iterable[Member] = (FIRST, SECOND, THIRD), seed: int = 1) -> LeaseHome:
+def home_of(
+    one: Member,
+    directors: Iterable[Member] = (FIRST, SECOND, THIRD),
+    seed: int = 1,
+    is_line_slow: Any = lambda *, now: False,
+) -> LeaseHome:
     """The machine of one home; `directors` are those that it knows."""
     chance = Random(f"{one.id} {seed}")
-    return LeaseHome(one.id, one.key, Rendezvous(d.id for d in directors), Holdings(chance), chance, key_of)
+    return LeaseHome(
+        one.id, one.key, Rendezvous(d.id for d in directors), Holdings(chance), chance, key_of, is_line_slow
+    )
 
 
 def a_claim(one: Member, ability: Ability = ABLE, **fields: Any) -> Claim:

@@ -383,6 +383,34 @@ def test_who_fills_the_line_itself_does_not_find_others_slow() -> None:
     assert ann.asked.message.urgent
 
 
+def trickle(ann: Ann, seconds: int) -> list[Any]:
+    """Bytes come, and fewer than a line should bring."""
+    actions = []
+    for _ in range(seconds):
+        ann.receive(1000)
+        actions += ann.wait(1)
+    return actions
+
+
+def test_who_knows_its_own_line_as_slow_does_not_go_there_as_well() -> None:
+    ann = Ann()
+    for second in range(6):
+        ann.inflow.fetched(FLOOR // 2, now=ann.now + second)
+    ann.now += 6
+    ann.answer(waiting_for(BOB))
+    assert trickle(ann, 30) == []
+    assert of(Ask, ann.wait(3.5))  # silence is another matter
+
+
+def test_nobody_is_called_limited_who_says_that_it_has_bytes_and_gives_none() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    ann.wait(3)
+    busy = Wait(Growing(BOB.id, bytes(16), 5000), True, BOB.record)
+    ann.answer(busy)
+    assert of(Ask, ann.wait(6))[0].message.urgent
+
+
 def test_what_is_fetched_does_not_hide_that_peers_are_silent() -> None:
     ann = Ann()
     ann.answer(waiting_for(BOB))

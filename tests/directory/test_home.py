@@ -57,6 +57,7 @@ from tests.directory.parts import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from p2pmods.directory.home import LeaseHome
     from p2pmods.testing.room import Member
@@ -753,6 +754,48 @@ def test_a_fetcher_that_gives_nothing_to_those_who_wait_is_replaced_by_the_ables
     assert isinstance(answers[7], Grant)
     assert answers[6].growing.fetcher == EVE.id
     assert told(home.renew(ANN.id, renew(terms), now=9))  # its lease is over
+
+
+def advancing(home: LeaseHome, *, now: float) -> Terms:
+    """Ann fetches, and has told of more bytes just now."""
+    terms = running(home, now=now - 2)
+    for call, who in ((2, BOB), (3, EVE)):
+        home.claim(call, who.id, a_claim(who), now=now - 2)
+    home.renew(ANN.id, renew(terms, received=9000), now=now)
+    return terms
+
+
+def complain(home: LeaseHome, terms: Terms, *, now: float) -> dict[int, Any]:
+    """Two of two who wait do."""
+    actions = []
+    for call, who in ((4, BOB), (5, EVE)):
+        actions += home.claim(call, who.id, a_claim(who, stalled=terms.token, urgent=True), now=now)
+    return replies(actions)
+
+
+def test_a_home_that_knows_its_line_as_slow_replaces_no_fetcher_that_advances() -> None:
+    home = home_of(FIRST, [FIRST], is_line_slow=lambda *, now: True)
+    answers = complain(home, advancing(home, now=2), now=3)
+    assert [(answer.growing.fetcher, answer.limited) for answer in answers.values()] == [(ANN.id, True)] * 2
+
+
+def test_it_replaces_one_that_does_not_advance() -> None:
+    home = home_of(FIRST, [FIRST], is_line_slow=lambda *, now: True)
+    terms = advancing(home, now=2)
+    for second in range(3, 10, 2):
+        home.renew(ANN.id, renew(terms, received=9000), now=second)
+    assert any(isinstance(answer, Grant) for answer in complain(home, terms, now=9).values())
+
+
+def test_a_second_fetcher_as_slow_as_the_first_is_not_replaced() -> None:
+    home = home_of(FIRST, [FIRST])
+    answers = complain(home, advancing(home, now=2), now=3)
+    granted = [answer.terms for answer in answers.values() if isinstance(answer, Grant)]
+    (terms,) = granted
+    who, other = (BOB, EVE) if terms.fetcher == BOB.id else (EVE, BOB)
+    home.renew(who.id, renew(terms, who, received=1), now=4)
+    again = home.claim(6, other.id, a_claim(other, stalled=terms.token, urgent=True), now=5)
+    assert replies(again)[6].limited
 
 
 def test_one_who_complains_alone_has_to_help_itself() -> None:

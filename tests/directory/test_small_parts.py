@@ -10,7 +10,7 @@ from p2pmods.directory.ability import CAPTIVE, DATABASE, FAILING, METERED, ORIGI
 from p2pmods.directory.addresses import MAX_NODES, AddressBook
 from p2pmods.directory.coldstart import LONGEST, QUIET, ColdStart
 from p2pmods.directory.exclusions import Exclusions
-from p2pmods.directory.inflow import FLOOR, Inflow
+from p2pmods.directory.inflow import FLOOR, KNOWN_FOR, Inflow
 from p2pmods.directory.patience import Patience, Verdict
 from p2pmods.directory.proof import grant_terms, is_genuine
 from p2pmods.directory.strikes import Strikes
@@ -196,6 +196,39 @@ def test_inflow_counts_several_amounts_of_one_second() -> None:
         inflow.received(FLOOR, now=1.2)
     assert not inflow.is_slow(now=2)
     assert inflow.is_slow(now=20)
+
+
+def fetch_at(rate: int, *, seconds: int) -> Inflow:
+    inflow = Inflow()
+    for second in range(seconds + 1):
+        inflow.fetched(rate, now=second)
+    return inflow
+
+
+def test_who_sees_its_own_line_slow_does_not_find_others_slow_for_a_minute() -> None:
+    inflow = fetch_at(FLOOR // 2, seconds=5)
+    assert inflow.is_line_slow(now=5)
+    assert not inflow.is_slow(now=30)
+    assert inflow.is_slow(now=5 + KNOWN_FOR)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(FLOOR // 2, 4), (2 * FLOOR, 60)], ids=["too short", "fast"])
+def test_a_short_fetch_or_a_fast_one_is_no_slow_line(rate: int, seconds: int) -> None:
+    assert not fetch_at(rate, seconds=seconds).is_line_slow(now=seconds)
+
+
+def test_a_line_that_became_fast_is_known_as_slow_no_more() -> None:
+    inflow = fetch_at(FLOOR // 2, seconds=5)
+    for second in range(6, 12):
+        inflow.fetched(2 * FLOOR, now=second)
+    assert not inflow.is_line_slow(now=12)
+
+
+def test_fetches_with_pauses_between_them_are_no_slow_line() -> None:
+    inflow = Inflow()
+    for second in range(0, 60, 7):
+        inflow.fetched(1000, now=second)
+    assert not inflow.is_line_slow(now=60)
 
 
 def test_a_start_is_over_half_a_second_after_the_last_newcomer() -> None:

@@ -15,6 +15,7 @@ from p2pmods.directory.actions import Ask, Tell
 from p2pmods.directory.adverts import Advertiser
 from p2pmods.directory.holdings import Holdings
 from p2pmods.directory.home import LeaseHome
+from p2pmods.directory.inflow import Inflow
 from p2pmods.directory.messages import (
     FAILED,
     Advert,
@@ -106,7 +107,15 @@ class Case:
         self.stops: list[tuple[str, Stop]] = []
         rendezvous, holdings = Rendezvous(directors), Holdings(Random(1))
         self.table = holdings.table
-        home = LeaseHome(ANN, KEYS[0], rendezvous, holdings, Random(2), lambda name: key_of_name(SWARM, name))
+        home = LeaseHome(
+            ANN,
+            KEYS[0],
+            rendezvous,
+            holdings,
+            Random(2),
+            lambda name: key_of_name(SWARM, name),
+            Inflow().is_line_slow,
+        )
         self.advertiser = Advertiser(bytes(8), record_of(0), rendezvous, now=trio.current_time())
         self.desk = Desk(
             ANN,
