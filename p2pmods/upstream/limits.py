@@ -35,7 +35,7 @@ class Limits:
     connect: float = 10.0  # TCP and TLS
     answer: float = 60.0  # from the request to the head of the answer: a proxy may have to clone first
     silence: float = 15.0  # between two reads of a body
-    floor: int = 64 << 10  # slower than this over `window` is given up, all bodies under way together
+    floor: int = 4 << 10  # slower than this over `window` is given up, all bodies together: a slow line is no fault
     window: float = 15.0
     small_total: float = 120.0
     zip_total: float = 3600.0

@@ -265,7 +265,7 @@ async def test_one_byte_at_a_time_is_given_up(fake: FakeUpstream, client: ProxyC
     fake.fault(".zip", faults.trickle(1, every=0.01))
     error = await failure(fake, client)
     assert isinstance(error, Unavailable)
-    assert "slower than 64 KiB/s" in error.reason
+    assert "slower than 4 KiB/s" in error.reason
 
 
 async def test_a_slow_line_is_borne_as_long_as_it_is_above_the_floor(fake: FakeUpstream, client: ProxyClient) -> None:
