@@ -93,14 +93,14 @@ class Cases:
         self.fail(case, now=now)
 
     def fail(self, case: Case, *, now: float) -> None:
-        """The case's lease is over without result; a fetcher that had taken it up gets no other for a minute.
-
-        Its rival goes on, if there is one.
+        """The case's lease is over without result; a fetcher that had taken it up gets no other for a minute, and of
+        other keys neither, unless it was only slow. Its rival goes on, if there is one.
         """
         lease, case.lease, case.rival = case.lease, case.rival, None
         if lease is not None and lease.is_firm:
             case.failed.exclude(lease.terms.fetcher, now=now)
-            self.excluded.exclude(lease.terms.fetcher, now=now)
+            if not lease.is_advancing(now):
+                self.excluded.exclude(lease.terms.fetcher, now=now)
 
     def give_up(self, case: Case) -> None:
         """The fetcher of the case's lease has given it up itself, which is held against nobody."""

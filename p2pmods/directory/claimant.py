@@ -87,7 +87,7 @@ class Claimant:
         self._has_received = True
         self._deadline = put_off(self._deadline, count, now=now)
         self._around.inflow.received(count, now=now)
-        self._patience.received(now=now)
+        self._patience.received(count, now=now)
 
     def complete(self, *, now: float) -> None:
         """All bytes came that the present source has; until `finished` or `lost` they are being verified."""
@@ -201,16 +201,16 @@ class Claimant:
         same = not isinstance(self._source, tuple) and self._source.token == growing.token
         if same and self.state is State.RECEIVING:
             self._vouchers.append(self._asking.home)
-            gives = self._patience.has_begun or not growing.received  # what it has, as far as can be seen here
-            limited = self._patience.limited = answer.limited and gives
+            self._patience.limit(growing.received, limited=answer.limited)
             if self._losses == 1:  # to others it may be there: once more
                 self._losses += 1
                 return [Relay(growing, answer.record)]
-            is_waiting = limited and not self._losses and self._patience.verdict(now=now) is Verdict.WAIT
+            is_waiting = (
+                self._patience.limited and not self._losses and self._patience.verdict(now=now) is Verdict.WAIT
+            )
             if self._asking.urgent and not is_waiting:
                 return self._insist(growing, now)
-            if not limited:
-                self._patience.confirm(now=now)
+            self._patience.confirm(growing.received, now=now)
             return []
         self._blame(now)
         self._vouchers = [self._asking.home]
@@ -234,7 +234,7 @@ class Claimant:
             return self._go_alone(now)
         self.state = State.RECEIVING
         self._source, self._losses, self._insisted = source, 0, 0
-        self._patience = Patience(self._around.inflow, now=now)
+        self._patience = Patience(self._around.inflow, got=self._patience.got, now=now)
         return [action]
 
     def _reconsider(self, now: float) -> list[ClaimAction]:

@@ -14,6 +14,9 @@ CONFIRMED: Final = 5.0  # more of them, when another home confirms the lease
 STILL: Final = 15.0  # seconds without a byte of this transfer
 LIMITED_STILL: Final = 60.0  # the same while the upstream limits its fetcher: going there as well would make it worse
 SETTLED: Final = 5.0  # seconds since the first byte, from which on the rate of all transfers counts
+BORNE: Final = 15.0  # seconds more for a fetcher that is slow, and gives all it has
+NEARLY: Final = 256 << 10  # bytes that are on their way to one to whom all is given
+TOLD: Final = 20.0  # seconds for which a home's word on a slow fetcher is of use
 LIVELY: Final = 16 << 10  # bytes that put a claim's deadline off by a second, for a large zip may take its time, …
 AHEAD: Final = 60.0  # … to so many seconds from now at most
 
@@ -27,25 +30,28 @@ class Verdict(Enum):
 
 
 class Patience:
-    """With one source, since it was named."""
+    """With one source, since it was named. `got`: bytes that came of the zip before."""
 
-    def __init__(self, inflow: Inflow, *, now: float) -> None:
+    def __init__(self, inflow: Inflow, *, got: int = 0, now: float) -> None:
         self.limited = False
+        self.got = got  # bytes, from this source too
         self._complete = False
         self._inflow = inflow
         self._since = now
         self._first: float | None = None
         self._last = now
         self._confirmed: float | None = None
+        self._gives_all = False  # it did when it was confirmed
 
     @property
     def has_begun(self) -> bool:
         """Whether bytes came since the source was named: it is one."""
         return self._first is not None
 
-    def received(self, *, now: float) -> None:
-        """A byte of this transfer came."""
+    def received(self, count: int, *, now: float) -> None:
+        """`count` bytes of this transfer came."""
         self._last = now
+        self.got += count
         if self._first is None:
             self._first = now
 
@@ -54,16 +60,27 @@ class Patience:
         self._complete = True
         self._last = now
 
-    def confirm(self, *, now: float) -> None:
-        """Another home says that the fetcher is at it."""
+    def limit(self, has: int, *, limited: bool) -> None:
+        """A home says whether the line to the upstream is why the fetcher, which has `has` bytes, is slow.
+
+        That is not believed of one that gave nothing of what it has.
+        """
+        self.limited = limited and (self.has_begun or has <= self.got)
+
+    def confirm(self, has: int, *, now: float) -> None:
+        """Another home says that the fetcher is at it, and has `has` bytes."""
         self._confirmed = now
+        self._gives_all = has <= self.got + NEARLY
 
     def verdict(self, *, now: float) -> Verdict:
         """Whether to go on waiting."""
         if self.limited:
             return Verdict.GIVE_UP if now >= self._last + LIMITED_STILL else Verdict.WAIT
-        if now >= self._last + STILL or self._is_slow(now):
+        if now >= self._last + STILL:
             return Verdict.GIVE_UP
+        if self._is_slow(now) and not self._is_borne(now):
+            is_told = self._confirmed is not None and now < self._confirmed + TOLD
+            return Verdict.GIVE_UP if is_told else Verdict.ASK
         if self._complete or now < self._silent_at():
             return Verdict.WAIT
         return Verdict.ASK if self._confirmed is None or self._broken() else Verdict.GIVE_UP
@@ -85,6 +102,10 @@ class Patience:
     def _broken(self) -> bool:
         """Whether the silence ended after the lease was confirmed."""
         return self._confirmed is not None and self._inflow.last > self._confirmed
+
+    def _is_borne(self, now: float) -> bool:
+        """Whether the source is slow because its own is, so that another would be no better, unless it lasts."""
+        return self._gives_all and self._confirmed is not None and now < self._confirmed + BORNE
 
     def _is_slow(self, now: float) -> bool:
         settled = self._first is not None and now >= self._first + SETTLED

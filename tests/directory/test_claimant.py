@@ -32,7 +32,7 @@ from p2pmods.directory.messages import (
     Stop,
     Wait,
 )
-from p2pmods.directory.patience import AHEAD, LIVELY
+from p2pmods.directory.patience import AHEAD, LIVELY, NEARLY
 from p2pmods.directory.proof import grant_terms
 from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.directory.strikes import SILENT_FOR, Strikes
@@ -102,8 +102,8 @@ class Ann:
         return self._do(self.claim.lost(now=self.now))
 
 
-def waiting_for(who: Member, token: bytes = bytes(16), *, limited: bool = False) -> Wait:
-    return Wait(Growing(who.id, token, 0), limited, who.record)
+def waiting_for(who: Member, token: bytes = bytes(16), *, limited: bool = False, has: int = 0) -> Wait:
+    return Wait(Growing(who.id, token, has), limited, who.record)
 
 
 def terms(home: Member = FIRST, who: Member = ANN) -> Terms:
@@ -342,13 +342,35 @@ def test_whoever_receives_is_left_in_peace() -> None:
         assert ann.wait(1) == []
 
 
-def test_too_slow_for_five_seconds_asks_urgently() -> None:
+def test_who_gives_too_little_of_what_it_has_for_five_seconds_is_complained_about() -> None:
     ann = Ann()
     ann.answer(waiting_for(BOB))
-    for _ in range(6):
-        ann.receive(1000)
-        ann.wait(1)
+    trickle(ann, 6)
+    assert (ann.asked.node, ann.asked.message.urgent) == (SECOND.id, False)
+    ann.answer(waiting_for(BOB, has=NEARLY + 100_000))
+    trickle(ann, 1)
     assert (ann.asked.node, ann.asked.message.urgent) == (FIRST.id, True)
+
+
+def test_a_fetcher_that_is_slow_and_gives_all_it_has_is_borne_for_a_while() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    trickle(ann, 6)
+    ann.answer(waiting_for(BOB, has=7000))
+    assert trickle(ann, 14) == []
+    assert of(Ask, trickle(ann, 2))[0].message.urgent
+
+
+def test_one_that_is_given_anew_what_is_here_already_is_waited_for_while_homes_call_it_limited() -> None:
+    """After another fetcher began at byte 0."""
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    ann.receive(500_000)
+    ann.lose()
+    ann.answer(waiting_for(EVE, b"e" * 16, has=1))
+    ann.wait(3)
+    ann.answer(waiting_for(EVE, b"e" * 16, has=100_000, limited=True))
+    assert ann.wait(50) == []
 
 
 def test_a_fetcher_that_has_sent_something_is_complained_about_three_times_to_the_best_home() -> None:
@@ -358,7 +380,7 @@ def test_a_fetcher_that_has_sent_something_is_complained_about_three_times_to_th
     ann.receive(1000)
     ann.wait(3)
     ann.answer(waiting_for(BOB))  # the second home confirms it
-    ann.wait(2)
+    ann.wait(5)
     for _ in range(2):
         (ask,) = of(Ask, ann.answer(waiting_for(BOB)))
         assert (ask.node, ask.message.urgent, ask.message.avoid) == (FIRST.id, True, (BOB.id,))
@@ -380,7 +402,7 @@ def test_who_fills_the_line_itself_does_not_find_others_slow() -> None:
         fetching.progress(7 * FLOOR, now=ann.now)  # nothing more comes
         ann.receive(1000)
         ann.wait(1)
-    assert ann.asked.message.urgent
+    assert ann.asked.message.stalled
 
 
 def trickle(ann: Ann, seconds: int) -> list[Any]:
@@ -598,9 +620,9 @@ def test_a_fetcher_is_not_stopped_in_favour_of_one_that_it_gave_up() -> None:
     ann = Ann()
     slow = Growing(BOB.id, b"b" * 16, 5)
     ann.answer(Wait(slow, False, BOB.record))
-    for _ in range(6):
-        ann.receive(1000)
-        ann.wait(1)
+    trickle(ann, 6)
+    ann.answer(waiting_for(BOB, b"b" * 16))
+    trickle(ann, 16)
     ann.answer(Grant(terms()))
     assert ann.claim.stopped(SECOND.id, Stop(KEY, terms().token, slow, BOB.record), now=ann.now) == []
     assert ann.claim.state is State.FETCHING

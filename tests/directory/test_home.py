@@ -798,6 +798,13 @@ def test_a_second_fetcher_as_slow_as_the_first_is_not_replaced() -> None:
     assert replies(again)[6].limited
 
 
+def test_a_fetcher_that_was_only_slow_may_fetch_other_zips() -> None:
+    home = home_of(FIRST, [FIRST])
+    complain(home, advancing(home, now=2), now=3)
+    other = changed(a_claim(ANN), module="example.com/other@v1.0.0")
+    assert isinstance(replies(home.claim(6, ANN.id, other, now=3))[6], Grant)
+
+
 def test_one_who_complains_alone_has_to_help_itself() -> None:
     home = home_of(FIRST, [FIRST])
     terms = running(home, now=7)

@@ -288,7 +288,7 @@ def test_three_silent_seconds_ask_and_five_more_give_up() -> None:
     assert patience.next_timer(now=0) == 3
     assert patience.verdict(now=2.9) is Verdict.WAIT
     assert patience.verdict(now=3) is Verdict.ASK
-    patience.confirm(now=3)
+    patience.confirm(0, now=3)
     assert patience.next_timer(now=3) == 8
     assert patience.verdict(now=7.9) is Verdict.WAIT
     assert patience.verdict(now=8) is Verdict.GIVE_UP
@@ -305,7 +305,7 @@ def test_bytes_of_any_transfer_break_the_silence() -> None:
 def test_after_bytes_that_followed_a_confirmation_silence_counts_anew() -> None:
     inflow = Inflow()
     patience = Patience(inflow, now=0)
-    patience.confirm(now=3)
+    patience.confirm(0, now=3)
     inflow.received(1, now=6)
     assert patience.verdict(now=8.9) is Verdict.WAIT
     assert patience.verdict(now=9) is Verdict.ASK
@@ -324,21 +324,24 @@ def test_what_is_all_here_and_is_being_verified_is_neither_silent_nor_slow() -> 
     inflow = Inflow()
     patience = Patience(inflow, now=0)
     inflow.received(1, now=1)
-    patience.received(now=1)
+    patience.received(1, now=1)
     patience.complete(now=2)
     assert patience.next_timer(now=2) == 17
     assert patience.verdict(now=16.9) is Verdict.WAIT
     assert patience.verdict(now=17) is Verdict.GIVE_UP
 
 
-def test_less_than_64_kib_a_second_is_given_up_after_five() -> None:
+@pytest.mark.parametrize(("has", "verdict"), [(10 * FLOOR, Verdict.GIVE_UP), (3 * FLOOR, Verdict.WAIT)])
+def test_less_than_64_kib_a_second_is_given_up_after_five_of_one_that_has_more(has: int, verdict: Verdict) -> None:
     inflow = Inflow()
     patience = Patience(inflow, now=0)
     for tenth in range(60):
         inflow.received(FLOOR // 20, now=tenth / 10)
-        patience.received(now=tenth / 10)
+        patience.received(FLOOR // 20, now=tenth / 10)
     assert patience.verdict(now=4.9) is Verdict.WAIT
-    assert patience.verdict(now=5.9) is Verdict.GIVE_UP
+    assert patience.verdict(now=5.9) is Verdict.ASK
+    patience.confirm(has, now=5.9)
+    assert patience.verdict(now=6) is verdict
 
 
 def test_where_the_upstream_limits_all_a_waiter_waits_for_a_minute() -> None:
