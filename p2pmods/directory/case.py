@@ -10,6 +10,8 @@ from p2pmods.directory.exclusions import EXCLUDED_FOR, Exclusions
 from p2pmods.directory.timers import Timers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from p2pmods.directory.lease import Lease
     from p2pmods.directory.messages import Claim
 
@@ -58,9 +60,11 @@ class Case:
 
 
 class Cases:
-    """The cases by key, and the fetchers that failed with any of them."""
+    """The cases by key, and the fetchers that failed with any of them. `is_home` says whether renewals of a key are
+    sent here."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_home: Callable[[bytes], bool]) -> None:
+        self._is_home = is_home
         self.excluded = Exclusions()
         self.timers = Timers()
         self._cases: dict[bytes, Case] = {}
@@ -97,7 +101,7 @@ class Cases:
         other keys neither, unless it was only slow. Its rival goes on, if there is one.
         """
         lease, case.lease, case.rival = case.lease, case.rival, None
-        if lease is not None and lease.is_firm:
+        if lease is not None and lease.is_firm and self._is_home(case.key):  # or its renewals go elsewhere now
             case.failed.exclude(lease.terms.fetcher, now=now)
             if not lease.is_advancing(now):
                 self.excluded.exclude(lease.terms.fetcher, now=now)

@@ -83,7 +83,7 @@ class LeaseHome:
         self._key_of = key_of
         self._is_line_slow = is_line_slow
         self._numbers = itertools.count(1)
-        self._cases = Cases()
+        self._cases = Cases(lambda key: node in rendezvous.homes(key))
         self._granting = Granting(node, signer, rendezvous, self._cases, holdings, entropy, self._numbers)
         self._tenancies = Tenancies(node, rendezvous, self._cases, self._granting, holdings)
         self._passed_on: dict[int, Pending] = {}

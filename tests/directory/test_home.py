@@ -272,6 +272,16 @@ def test_a_fetcher_that_failed_is_excluded_for_a_minute_for_every_key() -> None:
     assert isinstance(replies(home.claim(4, ANN.id, other, now=11 + EXCLUDED_FOR))[4], Grant)
 
 
+def test_who_renews_at_other_homes_now_has_not_failed() -> None:
+    """More directors have come: this one is no home of the key any more."""
+    home = home_of(FAY, [FAY])
+    running(home)
+    home._rendezvous.update([FAY.id, FIRST.id, SECOND.id, THIRD.id])
+    home.handle_timer(now=20)
+    home._rendezvous.update([FAY.id])
+    assert isinstance(replies(home.claim(2, ANN.id, a_claim(ANN), now=21))[2], Grant)
+
+
 def test_a_fetcher_that_was_out_of_reach_and_is_back_may_fetch_other_zips() -> None:
     """A partition ends the leases of all who are on its other side."""
     home = home_of(FIRST, [FIRST])
