@@ -30,12 +30,17 @@ class Pending:
 
 @dataclass(slots=True)
 class Round:
-    """This home is about to grant a lease and asks the others; `asks` are those not answered, with whom."""
+    """This home is about to grant a lease and asks the others; `asks` are those not answered, with whom.
+
+    `is_probe`: it asks only whether a home of the key is reached. `instead_of` is the token of a lease that failed.
+    """
 
     grantee: Pending
     ends: float
     asks: dict[int, str] = field(default_factory=dict)
     is_extended: bool = False
+    is_probe: bool = False
+    instead_of: bytes | None = None
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from p2pmods.directory.actions import Ask, HomeAction, Reply
 from p2pmods.directory.case import Round
 from p2pmods.directory.lease import Lease
-from p2pmods.directory.messages import MAX_HOLDERS, TOKEN_SIZE, Grant, Intend, Intended, Providers
+from p2pmods.directory.messages import MAX_HOLDERS, TOKEN_SIZE, Alone, Grant, Intend, Intended, Lookup, Providers
 from p2pmods.directory.proof import grant_terms, is_genuine
 from p2pmods.directory.rendezvous import score
 from p2pmods.errors import MalformedData
@@ -59,20 +59,22 @@ class Granting:
         case.lease = Lease(terms, now)
         case.round = Round(grantee, now + ASK_FOR)
         intend = Intend(case.key, terms, grantee.claim.record, instead_of)
-        actions: list[HomeAction] = []
-        for home in self._others(case.key):
-            ask = next(self._numbers)
-            case.round.asks[ask] = home
-            self._keys[ask] = case.key
-            actions.append(Ask(ask, home, intend, ASK_FOR))
+        actions = [self._ask(case, home, intend) for home in self._others(case.key)]
         self._cases.schedule(case)
-        return actions or self.conclude(case, now=now)
+        return [*actions] or self.conclude(case, now=now)
+
+    def probe(self, case: Case, grantee: Pending, instead_of: bytes | None, *, now: float) -> list[HomeAction]:
+        """`grantee` heeds no home of the key. It is alone if one is reached from here; else here is as good."""
+        case.round = Round(grantee, now + ASK_FOR, is_probe=True, instead_of=instead_of)
+        actions = [self._ask(case, home, Lookup((grantee.claim.module,))) for home in self._others(case.key)]
+        self._cases.schedule(case)
+        return [*actions]
 
     def time_is_up(self, case: Case, *, now: float) -> list[HomeAction]:
         """Not all homes have answered. When this one was busy their answers may lie there unread: it waits again."""
         assert case.round is not None
         if now - case.round.ends < LATE or case.round.is_extended:
-            return self.conclude(case, now=now)
+            return self._nobody_there(case, now) if case.round.is_probe else self.conclude(case, now=now)
         case.round.ends, case.round.is_extended = now + ASK_FOR, True
         return []
 
@@ -95,6 +97,8 @@ class Granting:
         if case is None or case.round is None or ask not in case.round.asks:
             return None, []
         home = case.round.asks.pop(ask)
+        if case.round.is_probe:
+            return case, self._probed(case, is_reached=answer is not None, now=now)
         actions: list[HomeAction] = []
         if isinstance(answer, Intended) and home not in case.round.grantee.claim.avoid:
             if answer.terms is not None and self._stands(case, answer.terms, now):
@@ -134,6 +138,24 @@ class Granting:
     def clear(self) -> None:
         """Nothing is under way."""
         self._keys.clear()
+
+    def _ask(self, case: Case, home: str, question: Intend | Lookup) -> Ask:
+        assert case.round is not None
+        ask = next(self._numbers)
+        case.round.asks[ask] = home
+        self._keys[ask] = case.key
+        return Ask(ask, home, question, ASK_FOR)
+
+    def _probed(self, case: Case, *, is_reached: bool, now: float) -> list[HomeAction]:
+        if is_reached:
+            return [Reply(self._end(case).call, Alone(0))]
+        assert case.round is not None
+        return [] if case.round.asks else self._nobody_there(case, now)
+
+    def _nobody_there(self, case: Case, now: float) -> list[HomeAction]:
+        assert case.round is not None
+        instead_of = case.round.instead_of
+        return self.begin(case, self._end(case), instead_of, now=now)
 
     def _others(self, key: bytes) -> list[str]:
         return [home for home in self._rendezvous.homes(key) if home != self._node]

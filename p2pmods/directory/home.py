@@ -238,13 +238,13 @@ class LeaseHome:
     def _grant(self, case: Case, pending: Pending, instead_of: bytes | None, now: float) -> list[HomeAction]:
         if case.failed.count(now=now) >= _ENOUGH_FAILED and case.failed.since_last(now=now) < _ALONE_FOR:
             return [Reply(pending.call, Alone(int(self._entropy.random() * MAX_DELAY)))]
-        homes = self._rendezvous.homes(case.key)
-        if self._node not in homes and set(homes) <= set(pending.claim.avoid):
-            return [Reply(pending.call, Alone(0))]  # a lease that no home of the key is heeded about is none
         ability = pending.claim.ability
         # After an outage everybody has failed: one who tries for all, or all who try alone.
         is_able = ability.is_capable or ability.may_recover
         if is_able and self._cases.may_fetch(case, pending.claimant, now=now):
+            homes = self._rendezvous.homes(case.key)
+            if self._node not in homes and set(homes) <= set(pending.claim.avoid):
+                return self._granting.probe(case, pending, instead_of, now=now)
             return self._granting.begin(case, pending, instead_of, now=now)
         return [Reply(pending.call, Alone(0))]
 

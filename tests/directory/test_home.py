@@ -19,6 +19,7 @@ from p2pmods.directory.messages import (
     STOPPED,
     Advert,
     Alone,
+    Found,
     Grant,
     Growing,
     Holder,
@@ -720,10 +721,35 @@ def test_a_claim_with_another_s_record_or_for_no_module_is_refused() -> None:
     assert home.statistics().cases == 0
 
 
-def test_who_heeds_no_home_of_the_key_gets_no_lease_from_others() -> None:
+def heeding_none(home: LeaseHome, who: Member = ANN, *, call: int = 1, now: float = 0.0) -> list[Any]:
+    """A claim by one that avoids all homes of the key, at one that is none."""
+    return home.claim(call, who.id, a_claim(who, avoid=(FIRST.id, SECOND.id, THIRD.id)), now=now)
+
+
+def test_who_heeds_no_home_of_the_key_gets_no_lease_from_others_while_one_is_reached() -> None:
     home = home_of(FAY, [FIRST, SECOND, THIRD, FAY])
-    claim = a_claim(ANN, avoid=(FIRST.id, SECOND.id, THIRD.id))
-    assert replies(home.claim(1, ANN.id, claim, now=0)) == {1: Alone(0)}
+    probes = asks(heeding_none(home))
+    assert {(ask.node, type(ask.message)) for ask in probes} == {(one.id, Lookup) for one in (FIRST, SECOND, THIRD)}
+    assert home.unanswered(probes[0].ask, now=0.1) == []
+    assert replies(home.answered(probes[1].ask, Found((), ()), now=0.1)) == {1: Alone(0)}
+    assert home.lease_of(KEY) is None
+
+
+@pytest.mark.parametrize("how", ["refused", "silence"])
+def test_where_no_home_of_the_key_is_reached_another_director_does_what_they_would(how: str) -> None:
+    """A network was cut in two: all who are on this side come here, and one of them fetches."""
+    home = home_of(FAY, [FIRST, SECOND, THIRD, FAY])
+    probes = asks(heeding_none(home))
+    assert heeding_none(home, BOB, call=2) == []
+    if how == "refused":
+        actions = [action for ask in probes for action in home.unanswered(ask.ask, now=0.1)]
+    else:
+        actions = home.handle_timer(now=0.25)
+    for ask in asks(actions):
+        assert isinstance(ask.message, Intend)
+        actions = home.unanswered(ask.ask, now=0.3)
+    answers = replies(actions)
+    assert answers[1].terms.fetcher == answers[2].growing.fetcher == ANN.id
 
 
 # Complaints.
