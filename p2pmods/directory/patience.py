@@ -14,7 +14,7 @@ CONFIRMED: Final = 5.0  # more of them, when another home confirms the lease
 STILL: Final = 15.0  # seconds without a byte of this transfer
 LIMITED_STILL: Final = 60.0  # the same while the upstream limits its fetcher: going there as well would make it worse
 SETTLED: Final = 5.0  # seconds since the first byte, from which on the rate of all transfers counts
-BORNE: Final = 15.0  # seconds more for a fetcher that is slow, and gives all it has
+BORNE: Final = 15.0  # seconds more, once, for a fetcher that is slow and gives all it has
 NEARLY: Final = 256 << 10  # bytes that are on their way to one to whom all is given
 TOLD: Final = 20.0  # seconds for which a home's word on a slow fetcher is of use
 LIVELY: Final = 16 << 10  # bytes that put a claim's deadline off by a second, for a large zip may take its time, …
@@ -41,7 +41,7 @@ class Patience:
         self._first: float | None = None
         self._last = now
         self._confirmed: float | None = None
-        self._gives_all = False  # it did when it was confirmed
+        self._borne_until = -math.inf  # though it is slow
 
     @property
     def has_begun(self) -> bool:
@@ -70,7 +70,8 @@ class Patience:
     def confirm(self, has: int, *, now: float) -> None:
         """Another home says that the fetcher is at it, and has `has` bytes."""
         self._confirmed = now
-        self._gives_all = has <= self.got + NEARLY
+        if self._borne_until == -math.inf and has <= self.got + NEARLY and self._is_slow(now):
+            self._borne_until = now + BORNE  # another one would be no better, unless it lasts
 
     def verdict(self, *, now: float) -> Verdict:
         """Whether to go on waiting."""
@@ -78,7 +79,7 @@ class Patience:
             return Verdict.GIVE_UP if now >= self._last + LIMITED_STILL else Verdict.WAIT
         if now >= self._last + STILL:
             return Verdict.GIVE_UP
-        if self._is_slow(now) and not self._is_borne(now):
+        if self._is_slow(now) and now >= self._borne_until:
             is_told = self._confirmed is not None and now < self._confirmed + TOLD
             return Verdict.GIVE_UP if is_told else Verdict.ASK
         if self._complete or now < self._silent_at():
@@ -102,10 +103,6 @@ class Patience:
     def _broken(self) -> bool:
         """Whether the silence ended after the lease was confirmed."""
         return self._confirmed is not None and self._inflow.last > self._confirmed
-
-    def _is_borne(self, now: float) -> bool:
-        """Whether the source is slow because its own is, so that another would be no better, unless it lasts."""
-        return self._gives_all and self._confirmed is not None and now < self._confirmed + BORNE
 
     def _is_slow(self, now: float) -> bool:
         settled = self._first is not None and now >= self._first + SETTLED

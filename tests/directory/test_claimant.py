@@ -361,6 +361,20 @@ def test_a_fetcher_that_is_slow_and_gives_all_it_has_is_borne_for_a_while() -> N
     assert of(Ask, trickle(ann, 2))[0].message.urgent
 
 
+def test_bursts_that_break_the_silence_buy_a_slow_fetcher_no_more_time() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    trickle(ann, 6)
+    for _ in range(6):
+        if ann.asked.message.urgent:
+            break
+        if ann.claim.is_asking:
+            ann.answer(waiting_for(BOB, has=7000))
+        ann.receive(1000)
+        ann.wait(3.5)
+    assert ann.asked.message.urgent
+
+
 def test_one_that_is_given_anew_what_is_here_already_is_waited_for_while_homes_call_it_limited() -> None:
     """After another fetcher began at byte 0."""
     ann = Ann()
@@ -380,7 +394,7 @@ def test_a_fetcher_that_has_sent_something_is_complained_about_three_times_to_th
     ann.receive(1000)
     ann.wait(3)
     ann.answer(waiting_for(BOB))  # the second home confirms it
-    ann.wait(5)
+    ann.wait(2)
     for _ in range(2):
         (ask,) = of(Ask, ann.answer(waiting_for(BOB)))
         assert (ask.node, ask.message.urgent, ask.message.avoid) == (FIRST.id, True, (BOB.id,))
