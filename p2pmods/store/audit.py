@@ -48,6 +48,10 @@ class Audit:
     def quarantined(self, key: FileKey, reason: str, kept_as: str | None) -> None:
         self._write("quarantined", **_key(key), reason=_cut(reason), kept_as=kept_as)
 
+    def evicted(self, stored: StoredFile, reason: str) -> None:
+        """It left for the room that it took."""
+        self._write("evicted", **_file(stored), reason=_cut(reason))
+
     def marked(self, event: str, module: ModuleVersion, kind: str = "", reason: str = "") -> None:
         """`event` is poisoned, absolved, removed or allowed."""
         self._write(event, path=module.path, version=module.version, kind=kind, reason=_cut(reason))

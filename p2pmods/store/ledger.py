@@ -127,9 +127,12 @@ class Ledger:
         """Save the counters and the times of requests. Raises StoreError."""
         self._flushed_at = self._core.clock()
         self._core.counters.flush()
-        requested, self._requested = self._requested, {}
+        requested = self._requested.copy()
         if requested:
             self._core.rows.touch(requested)
+        for key, at in requested.items():  # not before their rows say it: see `Evictor`
+            if self._requested.get(key) == at:
+                del self._requested[key]
 
     def _flush_now_and_then(self) -> None:
         if abs(self._core.clock() - self._flushed_at) > FLUSH_EVERY:  # abs: the clock may be set back

@@ -95,7 +95,7 @@ class Replay:
                 self.files[key] = self._file(key, entry, _source(entry["source"]))
             case "evidence" if key in self.files and self.files[key].sha256 == entry["sha256"]:
                 self.files[key] = replace(self.files[key], evidence=_evidence(entry))
-            case "quarantined":
+            case "quarantined" | "evicted":
                 self.files.pop(key, None)
             case "refused":
                 self.refusals.append(Refusal(key, _source(entry["source"]), str(entry["reason"])))

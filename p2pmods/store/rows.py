@@ -11,6 +11,7 @@ from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.store.database import Damaged, Row
 from p2pmods.store.schema import seal_of
 from p2pmods.store.stored import StoredFile
+from p2pmods.store.thinning import HeldZip
 from p2pmods.trust.evidence import Source, SourceKind, evidence_from_json, evidence_to_json
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ _CHANGED: Final = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.spl
 _UPSERT: Final = (
     f"INSERT INTO files ({_COLUMNS}, last_read) VALUES ({', '.join('?' * 16)}, ?11)"  # noqa: S608 (constants only)
     f" ON CONFLICT DO UPDATE SET {_CHANGED}, proof_next = 0"
+)
+_ZIPS: Final = (
+    "SELECT path, version, size, sha256, MAX(last_requested, source_at), EXISTS (SELECT 1 FROM files AS c"
+    " WHERE c.path = z.path AND c.version = z.version AND c.kind = 'zip' AND c.place = 1 AND c.sha256 != ''"
+    " AND c.h1 = z.h1) FROM files AS z WHERE kind = 'zip' AND place = 0 AND sha256 != ''"
 )
 _WHERE_KEY: Final = " WHERE path = ? AND version = ? AND kind = ?"
 
@@ -230,6 +236,19 @@ class FileRows:
         sql = f"UPDATE files SET last_requested = ?{_WHERE_KEY} AND place = 0"  # noqa: S608 (constants only)
         self._database.write(lambda connection: connection.executemany(sql, values))
 
+    def zips(self, after: FileKey | None, limit: int) -> list[HeldZip]:
+        """The next zips in the store, in the order of their keys, as far as they were verified."""
+        last = (after.module.path, after.module.version) if after else ("", "")
+        rows = self._database.read(
+            f"{_ZIPS} AND (path, version) > (?, ?) ORDER BY path, version LIMIT ?", (*last, limit)
+        )
+        return [_held_zip(*row) for row in rows]
+
+    def zip(self, key: FileKey) -> HeldZip | None:
+        """One of them."""
+        rows = self._database.read(f"{_ZIPS} AND path = ? AND version = ?", (key.module.path, key.module.version))
+        return _held_zip(*rows[0]) if rows else None
+
     def _stored(self, row: Row, key: FileKey | None = None) -> StoredFile:
         *values, seal = row
         if seal_of(*values) != seal:
@@ -252,6 +271,10 @@ class FileRows:
             )
         except (ValueError, TypeError, P2pmodsError) as error:
             raise Damaged("a row of files") from error
+
+
+def _held_zip(path: str, version: str, size: int, sha256: str, used: float, is_cached: int) -> HeldZip:
+    return HeldZip(FileKey(_module(path, version), FileKind.ZIP), size, sha256, used, bool(is_cached))
 
 
 def _module(path: str, version: str) -> ModuleVersion:

@@ -18,6 +18,7 @@ from p2pmods.gomod.module import FileKey
 from p2pmods.store import fs, preparing
 from p2pmods.store.committing import Committer, Content
 from p2pmods.store.core import Core
+from p2pmods.store.evicting import Evictor
 from p2pmods.store.layout import Layout
 from p2pmods.store.ledger import Ledger
 from p2pmods.store.notes import Mark, State
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from p2pmods.gomod.module import ModuleVersion
     from p2pmods.store.modcache import ModuleCache
+    from p2pmods.store.thinning import HeldZip
     from p2pmods.trust.evidence import Evidence, Source
     from p2pmods.trust.files import VerifiedFile
 
@@ -55,6 +57,7 @@ class Store(Ledger):
         self._verifier = Verifier(core)
         self._committer = Committer(core, self._verifier)
         self._withdrawer = Withdrawer(core)
+        self._evictor = Evictor(core, self._requested)
         self._scrubber = Scrubber(core, self._verifier)
         self._limiter = trio.CapacityLimiter(VERIFIERS)
 
@@ -123,7 +126,10 @@ class Store(Ledger):
         try:
             return self.get_nowait(key)
         except trio.WouldBlock:
-            return await trio.to_thread.run_sync(self._verify_or_none, key, limiter=self._limiter)
+            found = await trio.to_thread.run_sync(self._verify_or_none, key, limiter=self._limiter)
+            if found is not None:
+                self._requested[key] = self._core.clock()
+            return found
 
     def _verify_or_none(self, key: FileKey) -> StoredFile | None:
         try:
@@ -236,6 +242,22 @@ class Store(Ledger):
         return self._core.notes.refusals(module)
 
     # Taking out of service
+
+    def zips_page(self, after: FileKey | None) -> tuple[list[HeldZip], FileKey | None]:
+        """Blocks a little: the next zips that may have to make room, and where to go on; None at the end.
+
+        Raises StoreError.
+        """
+        page = self._core.rows.zips(after, PAGE)
+        return page, page[-1].key if page else None
+
+    def evict(self, found: HeldZip, reason: str) -> int:
+        """Blocks a little: remove a zip for the room that it takes, from the store alone; the bytes that it had.
+
+        0 when it stays, because it was asked for or changed since it was found. Whoever has it open reads on.
+        Raises StoreError when it cannot be removed.
+        """
+        return self._evictor.evict(found, reason)
 
     def quarantine(self, key: FileKey, reason: str) -> None:
         """Take a held file out of service. Raises StoreError when it cannot be moved away."""
