@@ -10,7 +10,7 @@ import structlog
 from p2pmods.api.answers import failure_answer, file_answer, listing_answer
 from p2pmods.api.routes import FileRoute, ListRoute, QueryRoute
 from p2pmods.api.smallfiles import Ready, SmallFiles
-from p2pmods.errors import HashMismatch, Refused, StoreError, Unavailable
+from p2pmods.errors import HashMismatch, Refused, StoreChanged, StoreError, Unavailable
 from p2pmods.fetch.outcome import FetchFailed, Served, Verdict
 from p2pmods.httpd.render import ready_made
 from p2pmods.trust.evidence import Pin, SourceKind
@@ -87,7 +87,10 @@ class Download:
             case FileRoute(key):
                 served = await self._fetcher.get(key, only_held=only_held)
                 self._account(served, access.session, client)
-                return self._file_answer(served, target)
+                try:
+                    return self._file_answer(served, target)
+                except StoreChanged:  # it left the store between the look and the opening: a miss after all
+                    return self._file_answer(await self._fetcher.get(key, only_held=only_held), target)
             case ListRoute(path):
                 listing = await self._listings.versions(path, only_held=only_held)
                 return listing_answer(listing, "text/plain; charset=utf-8")

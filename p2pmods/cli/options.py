@@ -59,8 +59,9 @@ _SETTINGS: dict[str, Any] = {
         bool | None,
         typer.Option("--seed/--no-seed", help="Keep copies of what others fetch, for when they are gone."),
     ],
-    "seed_limit": Annotated[
-        str | None, typer.Option("--seed-limit", metavar="SIZE", help="Most that a seed's store may hold: 500GB.")
+    "disk_limit": Annotated[
+        str | None,
+        typer.Option("--disk-limit", metavar="SIZE", help="Most that the store may hold: 20GB, 10%, off."),
     ],
     "swarm": Annotated[
         str | None,

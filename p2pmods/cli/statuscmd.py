@@ -13,6 +13,8 @@ from p2pmods.errors import UserError, printable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from p2pmods.config import Config
+
 MAX_SHOWN = 5  # failures and alarms on a terminal; --json has all
 
 
@@ -32,20 +34,25 @@ def status_from_disk(data: Path) -> dict[str, Any]:
     """The same JSON with `api` null."""
     from p2pmods.cli.disk import opened_store
     from p2pmods.fetch.report import status_report
+    from p2pmods.fetch.thinning import limit_on
     from p2pmods.store.stored import StoreStatistics, Traffic
 
     if not (data / "modules").is_dir():
         nothing = StoreStatistics(0, 0, 0, 0, (), {}, Traffic(), {}, Traffic(), None)
-        return status_report(nothing, None)
-    with opened_store(data) as store:
-        return {**status_report(store.statistics(), _unproven(data, store)), "node_id": _node_id(data)}
-
-
-def _unproven(data: Path, store: Any) -> int | None:
-    """Counted as the node counts it; None when the settings that say what is public cannot be read."""
+        return status_report(nothing, None, None)
     try:
         config = load({"data": str(data)}, show_notices=False)
     except UserError:
+        config = None
+    with opened_store(data) as store:
+        limit = None if config is None else limit_on(config.disk_limit, data)
+        report = status_report(store.statistics(), _unproven(config, store), limit)
+        return {**report, "node_id": _node_id(data)}
+
+
+def _unproven(config: Config | None, store: Any) -> int | None:
+    """Counted as the node counts it; None when the settings that say what is public cannot be read."""
+    if config is None:
         return None
     counts: dict[str, int] = store.unproven_by_path()
     return sum(count for path, count in counts.items() if not config.sumdb or not config.no_sumdb.matches(path))
@@ -73,6 +80,7 @@ def human(report: dict[str, Any], data: Path) -> list[str]:
         ("node", report["node_id"] or "none yet"),
         ("data", str(data)),
         ("held", f"{plural(held['modules'], 'module')}, {plural(held['files'], 'file')}, {size(held['bytes'])}"),
+        *_limit(held),
         ("unproven", _unproven_text(held["unproven"])),
         *_traffic(report["traffic"]),
         ("given", f"{plural(given['files'], 'file')}, {size(given['bytes'])} to peers"),
@@ -84,6 +92,13 @@ def human(report: dict[str, Any], data: Path) -> list[str]:
     if report.get("trouble"):
         rows.append(("trouble", printable(report["trouble"])))
     return [*table(rows), *_alarms(report["alarms"]), *_failures(report["failures"])]
+
+
+def _limit(held: dict[str, Any]) -> list[tuple[str, str]]:
+    if held["limit"] is None:
+        return []
+    over = ": too much, so zips go that nobody asked for in the last hour" if held["over"] else ""
+    return [("disk limit", f"{size(held['limit'])}, {held['bytes'] / held['limit']:.0%} of it used{over}")]
 
 
 def _unproven_text(count: int | None) -> str:

@@ -136,7 +136,7 @@ def introduction(node: Node) -> list[str]:
         cache += " (nothing there yet)"
     sumdb = config.sumdb.name if config.sumdb else "off: nothing can be proven"
     rows = [
-        ("store", f"{config.data}: {plural(held.modules, 'module')}, {size(held.bytes)}"),
+        ("store", f"{config.data}: {plural(held.modules, 'module')}, {size(held.bytes)}{_limit(node)}"),
         ("module cache", cache),
         ("upstream", _upstream(config)),
         ("checksums", sumdb),
@@ -169,7 +169,12 @@ def _seed(node: Node, mesh: dict[str, Any]) -> list[tuple[str, str]]:
     if mesh["seed"] is None or node.mesh is None:
         return []
     better = "" if Kind.WIRED in node.mesh.presence.kinds else "; it would be better on a cable"
-    return [("seed", f"keeps copies of what others fetch, up to {size(mesh['seed']['limit'])}{better}")]
+    return [("seed", f"keeps copies of what others fetch{better}")]
+
+
+def _limit(node: Node) -> str:
+    limit = node.duties.status()["held"]["limit"]
+    return "" if limit is None else f" of the {size(limit)} that it may"
 
 
 def _upstream(config: Config) -> str:

@@ -12,7 +12,7 @@ from p2pmods.config.ownself import OwnAddresses, without_own
 from p2pmods.config.settings import BY_KEY
 from p2pmods.config.setup_record import read_setup_record
 from p2pmods.config.sources import Given, collect, default_data, parse_given
-from p2pmods.config.values import Address, SwarmSetting
+from p2pmods.config.values import AUTO_LIMIT, AUTO_SEED_LIMIT, Address, SwarmSetting
 from p2pmods.errors import UsageError
 from p2pmods.gomod.goproxy import ProxyStep
 
@@ -40,7 +40,7 @@ _DEFAULTS: Final[dict[str, object]] = {
     "upload_limit": "auto",
     "metered": "auto",
     "seed": False,
-    "seed_limit": "100GB",
+    "disk_limit": "auto",
     "swarm": "public",
 }
 
@@ -86,6 +86,8 @@ class _Loader:
             else:
                 self._take(key, self.given.get(key, Given(default, "default")))
         self._take("data", self.given["data"])
+        if self.values["seed"] and self.values["disk_limit"] == AUTO_LIMIT:
+            self.values["disk_limit"] = AUTO_SEED_LIMIT
         self._check_listen()
         record = read_setup_record(self.values["data"])
         self._upstream(record)
@@ -207,6 +209,8 @@ def _text_of(value: Any, raw: object) -> str:
             return value.name if value.secret is None else f"{value.name}:(secret)"
         case Address() | Path():
             return str(value)
+        case _ if raw is False:
+            return "off"
         case (ProxyStep(), *_):
             return "".join(f"{step.redacted}{'|' if step.fall_through_any else ','}" for step in value).rstrip(",")
         case _:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from p2pmods.config.values import Address, SwarmSetting, UploadLimit
+    from p2pmods.config.values import Address, DiskLimit, SwarmSetting, UploadLimit
     from p2pmods.gomod.goproxy import ProxyStep
     from p2pmods.gomod.gosumdb import SumdbSetting
     from p2pmods.gomod.patterns import Patterns
@@ -21,8 +21,7 @@ class Config:
 
     `vcs_credentials` lets git use this user's own configuration, keys and helpers. `sumdb` is None when it is off,
     `module_cache` when it is off or unknown, `gopath` when unknown, `peer_listen` for all interfaces with a kept free
-    port. `metered` is None when the machine is to tell. `seed_limit` is in
-    bytes.
+    port. `metered` is None when the machine is to tell.
     """
 
     listen: Address
@@ -46,7 +45,7 @@ class Config:
     upload_limit: UploadLimit
     metered: bool | None
     seed: bool
-    seed_limit: int
+    disk_limit: DiskLimit
     swarm: SwarmSetting
     origins: Mapping[str, str]
     texts: Mapping[str, str]

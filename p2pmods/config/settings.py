@@ -86,7 +86,12 @@ SETTINGS: Final = (
     ),
     Setting("metered", "--metered", values.parse_bool_or_auto, f"auto, or {_BOOL}"),
     Setting("seed", "--seed", values.parse_bool, _BOOL),
-    Setting("seed_limit", "--seed-limit", values.parse_size, "a size such as 500GB, 1GB at least"),
+    Setting(
+        "disk_limit",
+        "--disk-limit",
+        values.parse_disk_limit,
+        "auto, off, a size such as 20GB (1GB at least), or a share of the disk such as 10%",
+    ),
     Setting("swarm", "--swarm", values.parse_swarm, "public, or NAME:SECRET with 64 hex digits", secret=True),
 )
 BY_KEY: Final = {setting.key: setting for setting in SETTINGS}

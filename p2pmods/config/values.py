@@ -25,6 +25,8 @@ _RATE: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([kmg])(b|bit)(?:/s|p
 _SCALES: Final = {"k": 1e3, "m": 1e6, "g": 1e9}
 _SIZE: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([mgt])b")
 _SIZES: Final = {"m": 1e6, "g": 1e9, "t": 1e12}
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%")
+MIN_PERCENT: Final = 1
 _SWARM_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SWARM_SECRET: Final = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -51,6 +53,31 @@ class UploadLimit:
 
     rate: float | None
     is_automatic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLimit:
+    """The most that the store holds: `size` bytes and no more than `share` (a part of 1) of its file system; without
+    both as much as there is room for."""
+
+    size: int | None
+    share: float | None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size <= 0:
+            raise ValueError(f"{self.size} bytes are no limit")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ValueError(f"{self.share} is no part of a disk")
+
+    def of(self, total: int | None) -> int | None:
+        """Bytes, on a file system of `total` bytes (None when that is not known); None when nothing limits."""
+        share = None if self.share is None or total is None else int(total * self.share)
+        return min((limit for limit in (self.size, share) if limit is not None), default=None)
+
+
+AUTO_LIMIT: Final = DiskLimit(10 * 10**9, 0.1)
+AUTO_SEED_LIMIT: Final = DiskLimit(100 * 10**9, 0.5)  # of a machine that is there to keep copies
+NO_LIMIT: Final = DiskLimit(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +232,22 @@ def parse_size(raw: object) -> int:
     if size < MIN_SIZE:
         raise ValueError("so little is of no use to anybody")
     return size
+
+
+def parse_disk_limit(raw: object) -> DiskLimit:
+    """`auto`, `off` (TOML: also `false`), a size (`20GB`), or a share of the file system (`10%`)."""
+    text = "off" if raw is False else parse_text(raw).strip().lower()
+    if text == "auto":
+        return AUTO_LIMIT
+    if text == "off":
+        return NO_LIMIT
+    found = _SHARE.fullmatch(text)
+    if found is None:
+        return DiskLimit(parse_size(text), None)
+    percent = float(found[1])
+    if not MIN_PERCENT <= percent <= 100:
+        raise ValueError(f"a share is {MIN_PERCENT} to 100 percent")
+    return DiskLimit(None, percent / 100)
 
 
 def parse_path(raw: object) -> Path:

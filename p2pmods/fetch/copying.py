@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from p2pmods.directory.messages import Holder
     from p2pmods.fetch.checksums import Checksums
     from p2pmods.fetch.intake import Intake
+    from p2pmods.fetch.thinning import Thinning
     from p2pmods.mesh.call import Call
     from p2pmods.mesh.mesh import Mesh
     from p2pmods.store.seed_file import SeedFile
@@ -57,16 +58,15 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class CopyingStatistics:
     """`copied` zips since there was a seed here; `waiting` module versions at this moment. `problem`: why nothing is
-    copied now, None when there is no reason. `limit` is in bytes."""
+    copied now, None when there is no reason."""
 
     copied: int
     waiting: int
-    limit: int
     problem: str | None
 
 
 class Copying:
-    """Of one node, whose store shall not grow beyond `limit` bytes by it."""
+    """Of one node. What is copied goes again as everything does when the store holds too much, see `thinning`."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class Copying:
         checksums: Checksums,
         file: SeedFile,
         *,
-        limit: int,
+        thinning: Thinning,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._intake = intake
         self._checksums = checksums
         self._file = file
-        self._limit = limit
+        self._thinning = thinning
         self._clock = clock
         self._queue = CopyQueue()
         self._copied = 0
@@ -97,7 +97,7 @@ class Copying:
         mesh.links.on(Entrust, self._entrusted)
 
     def statistics(self) -> CopyingStatistics:
-        return CopyingStatistics(self._copied, len(self._queue), self._limit, self._problem)
+        return CopyingStatistics(self._copied, len(self._queue), self._problem)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
@@ -165,8 +165,8 @@ class Copying:
         policy = self._mesh.policy
         if not policy.gives:
             return f"nothing is given: {policy.reluctance or 'paused'}"
-        if self._store.statistics().bytes >= self._limit:
-            return f"the store holds the {self._limit / 1e9:g} GB that it may"
+        if (problem := self._thinning.why_full()) is not None:
+            return problem
         with suppress(OSError):
             disk = shutil.disk_usage(self._file.path.parent)
             if disk.free < min(disk.total // FREE_PART, FREE_BYTES):
@@ -226,8 +226,8 @@ class Copying:
                 await take_peer_small(self._intake, self._checksums, blame, key, node, small, at=at)
 
     async def _copy_zip(self, key: FileKey, holders: list[Holder]) -> None:
-        if self._store.statistics().bytes + max((one.size for one in holders), default=0) > self._limit:
-            raise StoreError("there is no room for it")
+        if (problem := self._thinning.why_full(max((one.size for one in holders), default=0))) is not None:
+            raise StoreError(problem)
         partial = Partial(Receiver(self._store.temp))
         try:
             givers = await self._mesh.receiving.from_holders(key, holders, partial, lambda _count: None)

@@ -39,6 +39,7 @@ class Duties:
         neighbours: Neighbours,
         about: Callable[[], dict[str, Any]],
         is_scanned: Callable[[], bool],
+        limit: Callable[[], int | None],
     ) -> None:
         self._store = store
         self._holdings = holdings
@@ -50,6 +51,7 @@ class Duties:
         self.neighbours = neighbours
         self._about = about
         self._is_scanned = is_scanned
+        self._limit = limit
 
     async def wait_written(self) -> None:
         """Until what was answered so far is in the store, so that every question here sees it."""
@@ -57,7 +59,7 @@ class Duties:
 
     def status(self) -> dict[str, Any]:
         """`status --json` of the running node."""
-        report = status_report(self._store.statistics(), self.unproven())
+        report = status_report(self._store.statistics(), self.unproven(), self._limit())
         upstream = self._upstream.statistics()
         sumdb = self._checksums.statistics()
         report["upstream"] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+from p2pmods.store.thinning import is_above
 from p2pmods.trust.evidence import evidence_to_json
 
 if TYPE_CHECKING:
@@ -12,14 +13,22 @@ if TYPE_CHECKING:
     from p2pmods.store.stored import Alarm, StoredFile, StoreStatistics, Traffic
 
 
-def status_report(held: StoreStatistics, unproven: int | None) -> dict[str, Any]:
-    """The part of `status --json` that is known with no node running."""
+def status_report(held: StoreStatistics, unproven: int | None, limit: int | None) -> dict[str, Any]:
+    """The part of `status --json` that is known with no node running; `limit` in bytes."""
+    over = limit is not None and is_above(held.bytes, limit)
     return {
         "node_id": None,
         "api": None,
         "peer": None,
         "uptime_s": None,
-        "held": {"modules": held.modules, "files": held.files, "bytes": held.bytes, "unproven": unproven},
+        "held": {
+            "modules": held.modules,
+            "files": held.files,
+            "bytes": held.bytes,
+            "unproven": unproven,
+            "limit": limit,
+            "over": over,
+        },
         "quarantined": held.quarantined,
         "traffic": {name: _traffic(traffic) for name, traffic in held.traffic.items()},
         "given": _traffic(held.given),

@@ -1,4 +1,5 @@
-"""What a node does when nobody asks: takes stock of the module cache, has all proven, looks for silent rot."""
+"""What a node does when nobody asks: takes stock of the module cache, has all proven, looks for silent rot, and keeps
+the store within its limit."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from p2pmods.errors import StoreError
 
 if TYPE_CHECKING:
     from p2pmods.fetch.proofs import Proofs
+    from p2pmods.fetch.thinning import Thinning
     from p2pmods.store.modcache import ModuleCache
     from p2pmods.store.store import Store
 
@@ -24,10 +26,11 @@ log = structlog.get_logger()
 class Upkeep:
     """Background work on the store and the module cache, paced and without opinions about what is served."""
 
-    def __init__(self, store: Store, module_cache: ModuleCache | None, proofs: Proofs) -> None:
+    def __init__(self, store: Store, module_cache: ModuleCache | None, proofs: Proofs, thinning: Thinning) -> None:
         self._store = store
         self._module_cache = module_cache
         self._proofs = proofs
+        self._thinning = thinning
         self.is_scanned = module_cache is None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -36,6 +39,7 @@ class Upkeep:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._proofs.run)
             nursery.start_soon(self._scrub)
+            nursery.start_soon(self._thinning.run)
             if self._module_cache is not None:
                 nursery.start_soon(self._watch, self._module_cache)
 

@@ -28,6 +28,7 @@ from p2pmods.fetch.intake import Intake
 from p2pmods.fetch.listings import Listings, no_neighbours
 from p2pmods.fetch.proofs import Proofs
 from p2pmods.fetch.storm import Storm
+from p2pmods.fetch.thinning import Thinning, limit_on
 from p2pmods.fetch.upkeep import Upkeep
 from p2pmods.fetch.writing import Writing
 from p2pmods.httpd.guard import allowed_hosts
@@ -117,7 +118,15 @@ class Assembly:
         )
         self._writing = Writing(store, background, storm, self._proofs.committed)
         self._module_cache = ModuleCache(config.module_cache) if config.module_cache else None
-        self._upkeep = Upkeep(store, self._module_cache, self._proofs)
+        self._thinning = Thinning(
+            store,
+            self._disk_limit,
+            is_cut_off=lambda: config.offline or self._upstream.statistics().state != "online",
+            locate=self._meshing.neighbours.locate,
+            calm=self._proofs.calm,
+            clock=time.time,
+        )
+        self._upkeep = Upkeep(store, self._module_cache, self._proofs, self._thinning)
         self._holdings = Holdings(store, self._module_cache)
         self._duties = Duties(
             store,
@@ -130,7 +139,11 @@ class Assembly:
             neighbours=self._meshing.neighbours,
             about=self._about,
             is_scanned=lambda: self._upkeep.is_scanned,
+            limit=self._disk_limit,
         )
+
+    def _disk_limit(self) -> int | None:
+        return limit_on(self._config.disk_limit, self._config.data)
 
     def _is_public(self, path: str) -> bool:
         """Whether the checksum database may be told of this module path."""
@@ -210,6 +223,7 @@ class Assembly:
             proofs=self._proofs,
             holdings=self._holdings,
             upstream=self._upstream,
+            thinning=self._thinning,
             nursery=self._background,
         )
         fetcher = Fetcher(

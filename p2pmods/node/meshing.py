@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from p2pmods.fetch.holdings import Holdings
     from p2pmods.fetch.intake import Intake
     from p2pmods.fetch.proofs import Proofs
+    from p2pmods.fetch.thinning import Thinning
     from p2pmods.gomod.module import ModuleVersion
     from p2pmods.store.store import Store
     from p2pmods.upstream.route import Upstream
@@ -109,6 +110,7 @@ class Meshing:
         proofs: Proofs,
         holdings: Holdings,
         upstream: Upstream,
+        thinning: Thinning,
         nursery: trio.Nursery,
     ) -> Peering | None:
         """Make the mesh and what the fetcher asks of it. Raises CannotListenForPeers."""
@@ -128,7 +130,7 @@ class Meshing:
         mesh = self._make_mesh(policy, outlook)
         peering = Peering(mesh, self._store, intake, checksums, proofs, nursery=nursery, clock=time.time)
         bringing = Bringing(self._store, intake, proofs, clock=time.time)
-        copying = self._copying(intake, checksums)
+        copying = self._copying(intake, checksums, thinning)
 
         def use(mesh: Mesh) -> None:
             self.mesh = mesh
@@ -143,12 +145,12 @@ class Meshing:
         self._begin_anew = lambda: use(self._make_mesh(policy, outlook))
         return peering
 
-    def _copying(self, intake: Intake, checksums: Checksums) -> Copying | None:
+    def _copying(self, intake: Intake, checksums: Checksums, thinning: Thinning) -> Copying | None:
         """Where the node is a seed: what makes it one."""
         if not self._config.seed:
             return None
-        limit, file = self._config.seed_limit, SeedFile(self._config.data)
-        self.neighbours.copying = Copying(self._store, intake, checksums, file, limit=limit, clock=time.time)
+        file = SeedFile(self._config.data)
+        self.neighbours.copying = Copying(self._store, intake, checksums, file, thinning=thinning, clock=time.time)
         return self.neighbours.copying
 
     def _pardon_all(self) -> None:

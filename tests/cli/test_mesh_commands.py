@@ -134,13 +134,14 @@ async def test_what_is_paused_is_neither_offered_nor_given_until_resumed(room: R
 
 async def test_what_a_laptop_fetched_is_at_the_seed_when_the_laptop_and_the_upstream_are_gone(world: World) -> None:
     room = Room(world)
-    with room.up("seed", flags=("--seed", "--seed-limit", "2GB")) as said:
-        assert "seed          keeps copies of what others fetch, up to 2.0 GB" in "\n".join(said)
+    with room.up("seed", flags=("--seed", "--disk-limit", "2GB")) as said:
+        assert "0 modules, 0 B of the 2.0 GB that it may" in "\n".join(said)
+        assert "seed          keeps copies of what others fetch" in "\n".join(said)
         with room.up("ann", "seed"):
             await room.wait("seed", "peers", lambda report: [p["state"] for p in report["peers"]] == ["alive"])
             assert "1 upstream" in await room.told("ann", "get", str(GREET))
             report = await room.wait("seed", "status", lambda report: report["mesh"]["seed"]["copied"] == 1)
-            assert report["mesh"]["seed"] == {"copied": 1, "waiting": 0, "limit": 2 * 10**9, "problem": None}
+            assert report["mesh"]["seed"] == {"copied": 1, "waiting": 0, "problem": None}
             assert "seed         1 module copied, 0 waiting" in await room.told("seed", "status")
             await room.wait("seed", "offered", lambda report: len(report["files"]) == 2)
         asked = list(world.upstream.requests)
@@ -269,7 +270,7 @@ def test_the_live_line_counts_the_peers_that_are_there() -> None:
         "alarms": [],
     }
     assert "2 peers · giving is paused" in status_line(status)
-    seed = {"copied": 120, "waiting": 3, "limit": 10**9, "problem": EVIL}
+    seed = {"copied": 120, "waiting": 3, "problem": EVIL}
     line = status_line({**status, "mesh": mesh(seed=seed)})
     assert "seed: 120 modules copied, 3 waiting; copies nothing now: " in line
     assert "\x1b" not in line

@@ -104,6 +104,7 @@ async def test_get_fetches_and_status_why_verify_and_rm_tell_of_it(world: World,
     assert report["upstream"]["state"] == "online"
     human = (await world.p2pmods("status")).out
     assert "2 modules" in human
+    assert 0 < report["held"]["bytes"] < report["held"]["limit"] <= 10 * 10**9
     why = json.loads((await world.p2pmods("why", str(COLOUR), "--json")).out)
     assert [file["name"] for file in why["files"]] == ["info", "mod", "zip"]
     said = (await world.p2pmods("why", str(COLOUR))).out
@@ -128,6 +129,7 @@ async def test_the_same_from_disk_when_no_node_runs(world: World) -> None:
     assert report["node_id"]
     assert report["held"]["modules"] == 1
     assert report["traffic"]["upstream"]["files"] == 3
+    assert 0 < report["held"]["bytes"] < report["held"]["limit"] <= 10 * 10**9
     assert "this is from disk" in (await world.p2pmods("status")).out
     assert "proven by" in (await world.p2pmods("why", str(GREET))).out
     assert (await world.p2pmods("why", str(COLOUR))).status == 1

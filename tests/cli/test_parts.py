@@ -25,8 +25,10 @@ from p2pmods.cli.statuscmd import human as status_human
 from p2pmods.cli.toolchain import LocalGo, needed_toolchain, toolchain_module
 from p2pmods.cli.whycmd import human as why_human
 from p2pmods.errors import UsageError, UserError
+from p2pmods.fetch.report import status_report
 from p2pmods.gomod.modfile import parse_go_mod
 from p2pmods.gomod.module import FileKind
+from p2pmods.store.stored import StoreStatistics, Traffic
 
 H1 = "h1:" + "A" * 43 + "="
 
@@ -261,7 +263,7 @@ def test_status_shows_nothing_that_a_terminal_would_obey() -> None:
             "api": "http://127.0.0.1:1",
             "node_id": "n",
             "uptime_s": 5,
-            "held": {"modules": 1, "files": 3, "bytes": 10, "unproven": 1},
+            "held": {"modules": 1, "files": 3, "bytes": 10, "unproven": 1, "limit": 100, "over": False},
             "traffic": {"upstream": counts},
             "given": counts,
             "upstream": {"state": "online"},
@@ -277,6 +279,27 @@ def test_status_shows_nothing_that_a_terminal_would_obey() -> None:
     )
     assert "\x1b" not in "\n".join(said)
     assert any("1 ALARM" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("held", "limit", "said"),
+    [
+        (7 * 10**9, 10**10, "disk limit   10 GB, 70% of it used"),
+        (
+            9 * 10**9,
+            10**10,
+            "disk limit   10 GB, 90% of it used: too much, so zips go that nobody asked for in the last hour",
+        ),
+        (9 * 10**9, None, None),
+    ],
+)
+def test_status_says_how_much_of_the_disk_limit_is_used_and_when_that_is_too_much(
+    held: int, limit: int | None, said: str | None
+) -> None:
+    report = status_report(StoreStatistics(1, 3, held, 0, (), {}, Traffic(), {}, Traffic(), None), None, limit)
+    assert (report["held"]["bytes"], report["held"]["limit"]) == (held, limit)
+    lines = [line.strip() for line in status_human(report, Path("data")) if "limit" in line]
+    assert lines == ([said] if said else [])
 
 
 def test_why_tells_of_refusals_marks_and_alarms_too() -> None:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pmods.config import Address, Config, load_config
-from p2pmods.config.settings import SETTINGS
+from p2pmods.config.settings import BY_KEY, SETTINGS
 from p2pmods.config.setup_record import SetupRecord, read_setup_record, write_setup_record
 from p2pmods.config.sources import Given, parse_given
-from p2pmods.config.values import UploadLimit
+from p2pmods.config.values import DiskLimit, UploadLimit
 from p2pmods.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -372,19 +372,68 @@ def test_any_value_either_parses_or_is_a_usage_error(key: str, raw: Any) -> None
 @pytest.mark.parametrize(
     ("text", "size"), [("500GB", 500 * 10**9), ("1.5 tb", 1500 * 10**9), ("1GB", 10**9), ("99999MB", 99_999 * 10**6)]
 )
-def test_a_limit_of_a_store_is_in_bytes(text: str, size: int) -> None:
-    assert load(environ={"P2PMODS_SEED_LIMIT": text}).seed_limit == size
+def test_a_limit_of_the_store_is_in_bytes_whatever_the_size_of_the_disk(text: str, size: int) -> None:
+    limit = load(environ={"P2PMODS_DISK_LIMIT": text}).disk_limit
+    assert {limit.of(total) for total in (None, 1, 10**15)} == {size}
 
 
-@pytest.mark.parametrize("text", ["", "500", "500GiB", "-1GB", "0.9GB", "999MB", "1e9GB", "9" * 7 + "GB", "all"])
-def test_a_limit_of_another_form_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="500GB"):
-        load(flags={"seed_limit": text})
+@pytest.mark.parametrize(("text", "part"), [("10%", 100), ("2.5 %", 25), ("1%", 10), ("100%", 1000)])
+def test_a_limit_of_the_store_may_be_a_share_of_the_disk(text: str, part: int) -> None:
+    limit = load(flags={"disk_limit": text}).disk_limit
+    assert limit.of(1000) == part
+    assert limit.of(None) is None, "of an unknown disk nothing is removed"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("", "500", "500GiB", "-1GB", "0.9GB", "999MB", "1e9GB", "9" * 7 + "GB", "all", "0GB", "none", "10", "%"),
+        *(
+            "0%",
+            "0.9%",
+            "100.1%",
+            "101%",
+            "-10%",
+            "1e1%",
+            "10%%",
+            "nan%",
+            "inf%",
+            "\uff11\uff10%",
+            "10% 20GB",
+            "1\n0%",
+        ),
+        *(10, 0, True, 0.5, ["10%"]),
+    ],
+)
+def test_a_limit_of_another_form_is_refused(raw: object) -> None:
+    with pytest.raises(UsageError, match="20GB"):
+        parse_given(BY_KEY["disk_limit"], Given(raw, "a test"))
+
+
+def test_there_is_a_limit_unless_somebody_says_that_there_is_none() -> None:
+    for flags in ({}, {"disk_limit": "auto"}, {"disk_limit": "AUTO"}):
+        limit = load(flags=flags).disk_limit
+        assert (limit.of(10**15), limit.of(10**9), limit.of(None)) == (10 * 10**9, 10**8, 10 * 10**9)
+    for off in ("off", False):
+        config = load(flags={"disk_limit": off})
+        assert config.disk_limit.of(10**9) is None
+        assert load(flags={"disk_limit": config.texts["disk_limit"]}).disk_limit == config.disk_limit
+
+
+def test_a_seed_may_hold_more_unless_somebody_says_how_much() -> None:
+    limit = load(flags={"seed": True}).disk_limit
+    assert (limit.of(10**15), limit.of(10**9)) == (100 * 10**9, 5 * 10**8)
+    assert load(flags={"seed": True, "disk_limit": "2GB"}).disk_limit.of(10**15) == 2 * 10**9
+
+
+@pytest.mark.parametrize(("size", "share"), [(0, None), (-1, None), (None, 0.0), (None, 1.1), (10**9, -0.1)])
+def test_a_limit_that_would_empty_the_store_cannot_be_made(size: int | None, share: float | None) -> None:
+    with pytest.raises(ValueError, match=r"are no limit|no part of a disk"):
+        DiskLimit(size, share)
 
 
 def test_nobody_is_a_seed_who_does_not_say_so() -> None:
-    config = load()
-    assert (config.seed, config.seed_limit) == (False, 100 * 10**9)
+    assert not load().seed
     assert load(environ={"P2PMODS_SEED": "on"}).seed
 
 

@@ -86,6 +86,21 @@ async def test_what_is_taken_away_is_withdrawn(scene: Scene, take_away: Callable
     assert set(scene.mesh.offers.offered()) == {FileKey(other, kind) for kind in KINDS}
 
 
+async def test_a_zip_that_left_for_its_room_is_withdrawn_and_offered_again_when_it_is_back(scene: Scene) -> None:
+    module, other = scene.next_version(), scene.next_version()
+    await hold(scene, module)
+    await hold(scene, other)
+    await wait_told(scene, keys(module) | keys(other))
+    store = scene.ann.node.store
+    store.flush()
+    [found] = [one for one in store.zips_page(None)[0] if one.key.module == module]
+    assert await trio.to_thread.run_sync(store.evict, found, "a test") > 0
+    await wait_told(scene, keys(module, FileKind.MOD) | keys(other))
+    assert FileKey(module, FileKind.ZIP) not in scene.mesh.offers.offered()
+    await hold(scene, module)
+    await wait_told(scene, keys(module) | keys(other))
+
+
 async def test_a_pause_withdraws_everything_and_its_end_offers_it_again(scene: Scene) -> None:
     module = scene.next_version()
     await hold(scene, module)

@@ -200,7 +200,7 @@ async def test_a_seed_gets_what_nobody_gave_at_first(
     assert world.asked(".zip") == 1
 
 
-@pytest.mark.parametrize("reason", ["store", "disk", "paused"])
+@pytest.mark.parametrize("reason", ["store", "in use", "disk", "paused"])
 async def test_a_seed_that_has_no_room_or_gives_nothing_says_so_and_goes_on_later(
     world: World, room: Room, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
@@ -212,7 +212,11 @@ async def test_a_seed_that_has_no_room_or_gives_nothing_says_so_and_goes_on_late
     assert work is not None
     usage = SimpleNamespace(free=10**9, total=10**11)
     if reason == "store":
-        monkeypatch.setattr(work, "_limit", 0)
+        monkeypatch.setattr(work._thinning, "_limit", lambda: 0)
+    elif reason == "in use":  # above high water, and nothing of it may go
+        monkeypatch.setattr(work._thinning, "is_stuck", True)
+        monkeypatch.setattr(work._thinning, "_limit", lambda: 1000)
+        monkeypatch.setattr("p2pmods.fetch.thinning.is_above", lambda held, limit: limit == 1000)
     elif reason == "disk":
         monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
     else:
@@ -222,10 +226,15 @@ async def test_a_seed_that_has_no_room_or_gives_nothing_says_so_and_goes_on_late
     await fetch(ann, WIDGET)
     await wait_report(seed, lambda report: report["problem"] is not None)
     report = await seed_report(seed)
-    said = {"store": "the store holds", "disk": "the disk is", "paused": "nothing is given: paused"}[reason]
+    said = {
+        "store": "the store holds",
+        "in use": "the store holds",
+        "disk": "the disk is",
+        "paused": "nothing is given: paused",
+    }[reason]
     assert report["problem"].startswith(said)
     assert (report["copied"], report["waiting"]) == (0, 1)
-    monkeypatch.setattr(work, "_limit", 10**9)
+    monkeypatch.setattr(work._thinning, "_limit", lambda: 10**9)
     usage.free = 10**11
     await seed.control("POST", "pause", {"paused": False})
     await wait_copied(seed, WIDGET)
@@ -240,7 +249,7 @@ async def test_a_zip_for_which_there_is_no_room_waits(
     seed = await room.start("seed", seed=True)
     work = seed.node.duties.neighbours.copying
     assert work is not None
-    monkeypatch.setattr(work, "_limit", 100_000)
+    monkeypatch.setattr(work._thinning, "_limit", lambda: 100_000)
     ann = await room.start("ann", seed)
     await wait_met(seed, ann)
     await fetch(ann, WIDGET)
