@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from p2pmods.gomod.module import FileKey
     from p2pmods.store.store import Store
     from p2pmods.store.thinning import HeldZip
+    from p2pmods.upstream.route import UpstreamStatistics
 
 SETTLE_IN: Final = 10.0  # seconds after start: short, for many a node lives no longer than one build
 PACE: Final = 60.0  # seconds between two looks …
 STUCK_PACE: Final = 600.0  # … and after one that left too much, since all of it is in use
+HEARD_OF: Final = 3600.0  # seconds since an upstream gave something; idle ones are not known to be out of reach
 LOCATED: Final = 512  # zips that the directory is asked about at once
 LOCATE_TIME: Final = 30.0  # seconds for all its answers; what it has not said by then nobody else has
 TOGETHER: Final = 16  # zips removed before a build gets its turn
@@ -41,9 +43,15 @@ def limit_on(limit: DiskLimit, data: Path) -> int | None:
     return limit.of(total)
 
 
+def is_cut_off(upstream: UpstreamStatistics, *, now: float) -> bool:
+    """Whether the upstream may be unable to give again what goes now, Unix time: it was not heard of lately."""
+    last = upstream.last_success
+    return upstream.state != "online" or upstream.is_captive or last is None or not 0 <= now - last <= HEARD_OF
+
+
 class Thinning:
-    """Of one node. `is_cut_off` tells whether no upstream could be asked for what has gone; `locate` which zips other
-    nodes are known to hold; `calm` returns when no build is in a hurry. `clock` is in Unix seconds."""
+    """Of one node. `is_cut_off` tells whether the upstream may be unable to give again what has gone; `locate` which
+    zips other nodes are known to hold; `calm` returns when no build is in a hurry. `clock` is in Unix seconds."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from p2pmods.fetch.intake import Intake
 from p2pmods.fetch.listings import Listings, no_neighbours
 from p2pmods.fetch.proofs import Proofs
 from p2pmods.fetch.storm import Storm
-from p2pmods.fetch.thinning import Thinning, limit_on
+from p2pmods.fetch.thinning import Thinning, is_cut_off, limit_on
 from p2pmods.fetch.upkeep import Upkeep
 from p2pmods.fetch.writing import Writing
 from p2pmods.httpd.guard import allowed_hosts
@@ -121,7 +121,7 @@ class Assembly:
         self._thinning = Thinning(
             store,
             self._disk_limit,
-            is_cut_off=lambda: config.offline or self._upstream.statistics().state != "online",
+            is_cut_off=lambda: is_cut_off(self._upstream.statistics(), now=time.time()),
             locate=self._meshing.neighbours.locate,
             calm=self._proofs.calm,
             clock=time.time,

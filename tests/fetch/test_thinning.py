@@ -14,11 +14,12 @@ from p2pmods.config import values
 from p2pmods.config.values import DiskLimit
 from p2pmods.errors import StoreChanged, StoreError
 from p2pmods.fetch import thinning
-from p2pmods.fetch.thinning import Thinning, limit_on
+from p2pmods.fetch.thinning import Thinning, is_cut_off, limit_on
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.node import assembly
 from p2pmods.store.store import Store
 from p2pmods.store.thinning import IN_USE
+from p2pmods.upstream.route import UpstreamStatistics
 from tests.store.files import put_all
 from tests.world import noise, open_room, wait_met, wait_offered
 
@@ -233,6 +234,27 @@ async def test_a_failing_index_makes_it_try_again(
     with trio.move_on_after(thinning.SETTLE_IN + 2.5 * thinning.PACE):
         await scene.thinning.run()
     assert calls == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "is_captive", "last", "expected"),
+    [
+        ("online", False, 0.0, False),
+        ("online", False, 3600.0, False),
+        ("online", False, 3601.0, True),
+        ("online", False, -1.0, True),
+        ("online", False, None, True),
+        ("online", True, 0.0, True),
+        ("offline", False, 0.0, True),
+        ("off", False, 0.0, True),
+    ],
+)
+def test_an_upstream_that_was_not_heard_of_within_the_hour_may_be_away(
+    state: str, is_captive: bool, last: float | None, expected: bool
+) -> None:
+    """`last`: seconds since its last success."""
+    success = None if last is None else 10_000.0 - last
+    assert is_cut_off(UpstreamStatistics(state, is_captive, (), success, (), None), now=10_000.0) is expected
 
 
 def test_copies_are_refused_when_they_do_not_fit_or_when_nothing_may_go(scene: Scene) -> None:
