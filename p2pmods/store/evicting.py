@@ -56,7 +56,7 @@ class Evictor:
     def _cached(self, row: StoredFile) -> StoredFile | None:
         """The same zip in the module cache, when that is there as it was verified."""
         cached = self._core.rows.get(row.key, in_module_cache=True)
-        if cached is None or not cached.sha256 or cached.h1 != row.h1:
+        if cached is None or cached.h1 != row.h1:
             return None
         try:
             return cached if fs.fingerprint(os.lstat(cached.path)) == cached.fingerprint else None

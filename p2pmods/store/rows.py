@@ -35,8 +35,8 @@ _UPSERT: Final = (
 )
 _ZIPS: Final = (
     "SELECT path, version, size, sha256, MAX(last_requested, source_at), EXISTS (SELECT 1 FROM files AS c"
-    " WHERE c.path = z.path AND c.version = z.version AND c.kind = 'zip' AND c.place = 1 AND c.sha256 != ''"
-    " AND c.h1 = z.h1) FROM files AS z WHERE kind = 'zip' AND place = 0 AND sha256 != ''"
+    " WHERE c.path = z.path AND c.version = z.version AND c.kind = 'zip' AND c.place = 1 AND c.h1 = z.h1)"
+    " FROM files AS z WHERE kind = 'zip' AND place = 0 AND sha256 != ''"
 )
 _WHERE_KEY: Final = " WHERE path = ? AND version = ? AND kind = ?"
 

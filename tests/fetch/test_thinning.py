@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -144,6 +145,20 @@ async def test_the_directory_is_asked_in_batches_and_no_more_than_is_needed(
     assert scene.zips == [3, 4]
 
 
+async def test_the_directory_is_not_asked_when_the_module_cache_has_enough(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, _ = scene.store.zips_page(None)
+    cached = [replace(one, is_cached=one.key.module in MODULES[2:4]) for one in page]
+    monkeypatch.setattr(scene.store, "zips_page", lambda _after: (cached, None))
+    evicted: list[FileKey] = []
+    monkeypatch.setattr(scene.store, "evict", lambda found, _reason: evicted.append(found.key) or 1)
+    scene.is_cut_off = True
+    scene.let_go(2)
+    await scene.thinning.look()
+    assert (scene.asked, evicted) == ([], [zip_of(module) for module in MODULES[2:4]])
+
+
 async def test_a_directory_that_does_not_answer_is_not_waited_for(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,11 +208,12 @@ async def test_a_build_in_a_hurry_goes_first(scene: Scene, monkeypatch: pytest.M
     monkeypatch.setattr(thinning, "TOGETHER", 1)
     is_over = trio.Event()
     monkeypatch.setattr(scene.thinning, "_calm", is_over.wait)
+    scene.is_cut_off = True
     scene.let_go(2)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(scene.thinning.look)
         await trio.testing.wait_all_tasks_blocked(0.05)
-        assert scene.zips == [0, 1, 2, 3, 4]
+        assert (scene.zips, scene.asked) == ([0, 1, 2, 3, 4], [])
         is_over.set()
     assert scene.zips == [2, 3, 4]
 

@@ -65,6 +65,20 @@ def test_the_zips_that_may_have_to_go_are_those_of_the_store_in_pages(
     assert (found[WIDGET].size, found[WIDGET].sha256, found[WIDGET].is_cached) == (stored.size, stored.sha256, False)
 
 
+async def test_a_zip_of_which_nothing_is_known_yet_cannot_be_chosen(store: Store, data: Path) -> None:
+    put_all(store)
+    store.close()
+    for name in ("index.sqlite", "audit.jsonl"):
+        (data / name).unlink()
+    again = Store.open(data)
+    try:
+        assert zips(again) == {}, "its size is not known either"
+        assert await again.get(key("zip")) is not None
+        assert set(zips(again)) == {WIDGET}
+    finally:
+        again.close()
+
+
 async def test_a_zip_counts_from_when_it_was_last_asked_for_and_before_that_from_when_it_came(
     store: Store, clock: Clock
 ) -> None:
