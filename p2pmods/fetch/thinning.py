@@ -121,6 +121,7 @@ class Thinning:
                 )
 
     async def _choose(self, size: int) -> list[HeldZip]:
+        self._store.flush()
         zips = await trio.to_thread.run_sync(self._zips)
         ordered = in_order(zips, now=self._clock())
         if self._is_cut_off():
@@ -128,7 +129,6 @@ class Thinning:
         return enough(ordered, size)
 
     def _zips(self) -> list[HeldZip]:
-        self._store.flush()
         page, after = self._store.zips_page(None)
         found = page
         while after is not None:

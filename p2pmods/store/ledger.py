@@ -132,7 +132,7 @@ class Ledger:
             self._core.rows.touch(requested)
         for key, at in requested.items():  # not before their rows say it: see `Evictor`
             if self._requested.get(key) == at:
-                del self._requested[key]
+                self._requested.pop(key, None)
 
     def _flush_now_and_then(self) -> None:
         if abs(self._core.clock() - self._flushed_at) > FLUSH_EVERY:  # abs: the clock may be set back

@@ -15,6 +15,7 @@ from p2pmods.config import values
 from p2pmods.config.values import DiskLimit
 from p2pmods.errors import StoreChanged, StoreError
 from p2pmods.fetch import thinning
+from p2pmods.fetch.duties import verify_file
 from p2pmods.fetch.thinning import Thinning, is_cut_off, limit_on
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.node import assembly
@@ -284,6 +285,16 @@ def test_copies_are_refused_when_they_do_not_fit_or_when_nothing_may_go(scene: S
     assert scene.thinning.why_full() is None, "something went since"
     scene.limit = None
     assert scene.thinning.why_full(10**18) is None
+
+
+def test_what_left_since_it_was_listed_is_not_called_damaged(scene: Scene) -> None:
+    listed = scene.store.keys()
+    scene.store.flush()
+    gone = scene.store.zips_page(None)[0][0]
+    assert scene.store.evict(gone, "") > 0
+    scene.store.held(zip_of(MODULES[1]))[0].path.unlink()
+    bad = {key for key in listed if verify_file(scene.store, key) is not None}
+    assert bad == {zip_of(MODULES[1])}
 
 
 def test_a_share_is_of_the_disk_that_the_store_lies_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
