@@ -20,7 +20,7 @@ from p2pmods.fetch.thinning import Thinning, is_cut_off, limit_on
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.node import assembly
 from p2pmods.store.store import Store
-from p2pmods.store.thinning import IN_USE
+from p2pmods.store.thinning import IN_USE, HeldZip
 from p2pmods.upstream.route import UpstreamStatistics
 from tests.store.files import put_all
 from tests.world import noise, open_room, wait_met, wait_offered
@@ -153,7 +153,12 @@ async def test_the_directory_is_not_asked_when_the_module_cache_has_enough(
     cached = [replace(one, is_cached=one.key.module in MODULES[2:4]) for one in page]
     monkeypatch.setattr(scene.store, "zips_page", lambda _after: (cached, None))
     evicted: list[FileKey] = []
-    monkeypatch.setattr(scene.store, "evict", lambda found, _reason: evicted.append(found.key) or 1)
+
+    def evict(found: HeldZip, _reason: str) -> int:
+        evicted.append(found.key)
+        return found.size
+
+    monkeypatch.setattr(scene.store, "evict", evict)
     scene.is_cut_off = True
     scene.let_go(2)
     await scene.thinning.look()

@@ -113,6 +113,25 @@ def test_requests_that_could_not_be_noted_are_noted_later(
     assert zips(store)[WIDGET].used == clock.now
 
 
+def test_a_request_that_comes_while_others_are_noted_is_not_forgotten(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_all(store)
+    touch = store._core.rows.touch
+
+    def ask_again(requested: dict[FileKey, float]) -> None:
+        touch(requested)
+        clock.now += 10
+        store.get_nowait(key("zip"))
+
+    store.get_nowait(key("zip"))
+    with monkeypatch.context() as patch:
+        patch.setattr(store._core.rows, "touch", ask_again)
+        store.flush()
+    assert zips(store)[WIDGET].used == clock.now
+    assert store.evict(zips(store)[WIDGET], "") > 0, "once noted, it is for the row to say"
+
+
 @pytest.mark.parametrize(("note", "is_cached"), [("", True), ("another", False)])
 async def test_only_the_same_zip_in_the_module_cache_counts(
     store: Store, tmp_path: Path, note: str, is_cached: bool
