@@ -35,8 +35,8 @@ _UPSERT: Final = (
 )
 _ZIPS: Final = (
     "SELECT path, version, size, sha256, MAX(last_requested, source_at), EXISTS (SELECT 1 FROM files AS c"
-    " WHERE c.path = z.path AND c.version = z.version AND c.kind = 'zip' AND c.place = 1 AND c.h1 = z.h1)"
-    " FROM files AS z WHERE kind = 'zip' AND place = 0 AND sha256 != ''"
+    " WHERE c.path = z.path AND c.version = z.version AND c.kind = 'zip' AND c.place = 1 AND c.h1 = z.h1),"
+    " source_kind FROM files AS z WHERE kind = 'zip' AND place = 0 AND sha256 != ''"
 )
 _WHERE_KEY: Final = " WHERE path = ? AND version = ? AND kind = ?"
 
@@ -273,8 +273,9 @@ class FileRows:
             raise Damaged("a row of files") from error
 
 
-def _held_zip(path: str, version: str, size: int, sha256: str, used: float, is_cached: int) -> HeldZip:
-    return HeldZip(FileKey(_module(path, version), FileKind.ZIP), size, sha256, used, bool(is_cached))
+def _held_zip(path: str, version: str, size: int, sha256: str, used: float, is_cached: int, kind: str) -> HeldZip:
+    key = FileKey(_module(path, version), FileKind.ZIP)
+    return HeldZip(key, size, sha256, used, bool(is_cached), kind == SourceKind.VCS)
 
 
 def _module(path: str, version: str) -> ModuleVersion:

@@ -23,7 +23,8 @@ IN_USE: Final = 3600.0  # seconds since it was asked for, or came: a build may s
 class HeldZip:
     """A zip in the store, last `used` at a Unix time: asked for by a client of this machine, or else when it came.
 
-    `is_cached`: the user's module cache has one with the same h1.
+    `is_cached`: the user's module cache has one with the same h1. `is_from_vcs`: it came from version control, where
+    a tag or a repository may be gone tomorrow.
     """
 
     key: FileKey
@@ -31,6 +32,7 @@ class HeldZip:
     sha256: str
     used: float
     is_cached: bool
+    is_from_vcs: bool = False
 
 
 def is_above(held: int, limit: int) -> bool:
@@ -44,12 +46,13 @@ def surplus(held: int, limit: int) -> int:
 
 
 def in_order(zips: Iterable[HeldZip], *, now: float) -> list[HeldZip]:
-    """Those that may go, the first one first: what the module cache has too, then what was not used for longest.
+    """Those that may go, the first one first: what the module cache has too, then what was not used for longest, and
+    after all others what came from version control, for no mirror need have it.
 
     A time in the future counts as now, for the clock may have been set back: what is in use is not known then.
     """
     free = [one for one in zips if now - one.used >= IN_USE]
-    return sorted(free, key=lambda one: (not one.is_cached, one.used, one.key))
+    return sorted(free, key=lambda one: (not one.is_cached, one.is_from_vcs, one.used, one.key))
 
 
 def last_copies_last(ordered: Iterable[HeldZip], elsewhere: Collection[FileKey]) -> list[HeldZip]:

@@ -331,3 +331,14 @@ async def test_a_rebuilt_index_does_not_believe_that_it_still_knows_the_zip(stor
         assert not found.proven, "whoever put it there, it is not the one of which the log spoke"
     finally:
         again.close()
+
+
+def test_what_came_from_version_control_is_known_as_such(store: Store) -> None:
+    put_all(store)
+    file = key("zip", OTHER)
+    data = content_of(file)
+    with store.temp() as temp:
+        temp.write(data)
+        temp.sync()
+        store.commit(verified(file, data, source=Source(SourceKind.VCS, "code.example", CAME)), temp)
+    assert {module: one.is_from_vcs for module, one in zips(store).items()} == {WIDGET: False, OTHER: True}

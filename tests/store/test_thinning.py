@@ -42,6 +42,11 @@ def test_what_the_module_cache_has_too_goes_first_and_then_what_was_not_used_for
     assert in_order(zips, now=NOW) == [zips[3], zips[2], zips[1], zips[0]]
 
 
+def test_what_came_from_version_control_goes_after_all_others_for_no_mirror_need_have_it() -> None:
+    zips = [replace(held(1, hours=90), is_from_vcs=True), held(2, hours=2), held(3, hours=3)]
+    assert in_order(zips, now=NOW) == [zips[2], zips[1], zips[0]]
+
+
 @pytest.mark.parametrize("hours", [0.0, 0.5, 0.999, -0.1, -100.0])
 def test_what_was_used_within_the_hour_never_goes_nor_what_seems_to_be_of_the_future(hours: float) -> None:
     assert in_order([held(1, hours=hours), held(2, hours=hours, is_cached=True)], now=NOW) == []
