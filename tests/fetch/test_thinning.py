@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from structlog.testing import capture_logs
 
 from p2pmods.config import values
 from p2pmods.config.values import DiskLimit
@@ -22,6 +21,7 @@ from p2pmods.node import assembly
 from p2pmods.store.store import Store
 from p2pmods.store.thinning import IN_USE, HeldZip
 from p2pmods.upstream.route import UpstreamStatistics
+from tests.mesh.people import captured_log
 from tests.store.files import put_all
 from tests.world import noise, open_room, wait_met, wait_offered
 
@@ -108,21 +108,23 @@ async def test_a_store_below_high_water_or_without_a_limit_keeps_everything(scen
     assert scene.calmed == 0
 
 
-async def test_above_high_water_what_was_asked_for_longest_ago_goes_and_one_line_says_so(scene: Scene) -> None:
+async def test_above_high_water_what_was_asked_for_longest_ago_goes_and_one_line_says_so(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = captured_log(monkeypatch, thinning)
     scene.store.get_nowait(zip_of(MODULES[0]))
     scene.now += IN_USE
     scene.let_go(3)
     held = scene.held
-    with capture_logs() as lines:
-        await scene.thinning.look()
+    await scene.thinning.look()
     assert scene.zips == [0, 4]
     assert scene.held <= 0.6 * (scene.limit or 0)
     [line] = lines
     assert (line["files"], line["bytes"], line["held"], line["limit"]) == (3, held - scene.held, held, scene.limit)
     assert "disk_limit" in line["event"]
     assert scene.asked == [], "nobody is asked while the upstream is there"
-    with capture_logs() as lines:
-        await scene.thinning.look()
+    lines.clear()
+    await scene.thinning.look()
     assert (scene.zips, lines) == ([0, 4], [])
 
 
@@ -181,13 +183,15 @@ async def test_a_directory_that_does_not_answer_is_not_waited_for(
     assert scene.zips == [2, 3, 4]
 
 
-async def test_what_is_in_use_stays_and_the_store_is_known_to_be_over(scene: Scene) -> None:
+async def test_what_is_in_use_stays_and_the_store_is_known_to_be_over(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = captured_log(monkeypatch, thinning)
     for module in MODULES:
         scene.store.get_nowait(zip_of(module))
     scene.let_go(5)
     scene.now += IN_USE - 1
-    with capture_logs() as lines:
-        await scene.thinning.look()
+    await scene.thinning.look()
     assert (scene.zips, lines) == ([0, 1, 2, 3, 4], [])
     assert scene.thinning.is_stuck
     scene.now += 1
@@ -236,8 +240,8 @@ async def test_one_that_cannot_be_removed_does_not_keep_the_others(
 
     monkeypatch.setattr(scene.store, "evict", fail)
     scene.let_go(2)
-    with capture_logs() as lines:
-        await scene.thinning.look()
+    lines = captured_log(monkeypatch, thinning)
+    await scene.thinning.look()
     assert scene.zips == [0, 2, 3, 4]
     assert [line.get("files") for line in lines] == [None, 1]
 
