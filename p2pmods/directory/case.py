@@ -21,11 +21,13 @@ MAX_PARKED: Final = 1024  # claims of one key that wait for an answer
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A claim that is not answered yet: the request `call` by or for `claimant`."""
+    """A claim that is not answered yet: the request `call` by or for `claimant`. `is_its_own`: it says so itself, or
+    a home of the key, and not just any director."""
 
     call: int
     claimant: str
     claim: Claim
+    is_its_own: bool = True
 
 
 @dataclass(slots=True)
@@ -65,11 +67,11 @@ class Case:
 
 
 class Cases:
-    """The cases by key, and the fetchers that failed with any of them. `is_home` says whether renewals of a key are
-    sent here."""
+    """The cases by key, and the fetchers that failed with any of them. `is_told(key, home)`: renewals of a lease that
+    `home` granted are sent here."""
 
-    def __init__(self, is_home: Callable[[bytes], bool]) -> None:
-        self._is_home = is_home
+    def __init__(self, is_told: Callable[[bytes, str], bool]) -> None:
+        self._is_told = is_told
         self.excluded = Exclusions()
         self.timers = Timers()
         self._cases: dict[bytes, Case] = {}
@@ -106,7 +108,9 @@ class Cases:
         other keys neither, unless it was only slow. Its rival goes on, if there is one.
         """
         lease, case.lease, case.rival = case.lease, case.rival, None
-        if lease is not None and lease.is_firm and self._is_home(case.key):  # or its renewals go elsewhere now
+        if (
+            lease is not None and lease.is_firm and self._is_told(case.key, lease.terms.home)
+        ):  # or all renewals go elsewhere
             case.failed.exclude(lease.terms.fetcher, now=now)
             if not lease.is_advancing(now):
                 self.excluded.exclude(lease.terms.fetcher, now=now)

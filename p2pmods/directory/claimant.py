@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from p2pmods.directory.actions import ClaimAction, FetchFrom, GoUpstream, Relay, Settle
 from p2pmods.directory.asking import Asking
 from p2pmods.directory.claimstate import UNDECIDED, State
+from p2pmods.directory.inflow import OwnFetch
 from p2pmods.directory.messages import DONE, FAILED, LEFT, STOPPED, Alone, Grant, Providers, Wait
-from p2pmods.directory.patience import Patience, Verdict, put_off
+from p2pmods.directory.patience import Deadline, Patience, Verdict
 from p2pmods.directory.proof import is_genuine
 from p2pmods.directory.tenure import Tenure
 
@@ -35,14 +36,14 @@ class Claimant:
         self.tenure: Tenure | None = None
         self._wanted = wanted
         self._around = surroundings
-        self._deadline = deadline
+        self._deadline = Deadline(deadline)
         self._asking = Asking(wanted, surroundings)
         self._patience = Patience(surroundings.inflow, now=0.0)
         self._source: Growing | tuple[str, ...] = ()  # a fetcher, or providers
         self._sources = 0
         self._losses = 0  # of the present source
         self._insisted = 0
-        self._fetched = 0  # bytes
+        self._own = OwnFetch(surroundings.inflow)
         self._has_received = False  # anything, from any source
         self._lost: set[bytes] = set()  # tokens of fetchers of which nothing is expected any more
         self._vouchers: list[str] = []  # homes that named the present fetcher
@@ -85,7 +86,7 @@ class Claimant:
     def received(self, count: int, *, now: float) -> None:
         """`count` bytes of the zip came from peers."""
         self._has_received = True
-        self._deadline = put_off(self._deadline, count, now=now)
+        self._deadline.put_off(count, now=now)
         self._around.inflow.received(count, now=now)
         self._patience.received(count, now=now)
 
@@ -96,8 +97,7 @@ class Claimant:
     def progress(self, received: int, *, limited: bool = False, now: float) -> None:
         """The fetch from upstream has `received` bytes; `limited`: the upstream said to slow down."""
         if self.tenure is not None:
-            self._around.inflow.fetched(max(0, received - self._fetched), now=now)
-            self._fetched = received
+            self._own.progress(received, now=now)
             self.tenure.progress(received, limited=limited)
 
     def lost(self, *, now: float) -> list[ClaimAction]:
@@ -171,7 +171,7 @@ class Claimant:
             return self.tenure.next_timer()
         if self.state not in UNDECIDED:
             return math.inf
-        soonest = self._deadline
+        soonest = self._deadline.at
         if self.state is State.SETTLING:
             soonest = min(soonest, self._around.cold_start.settled_at())
         elif self.state is State.RECEIVING and not self.is_asking:
@@ -184,7 +184,7 @@ class Claimant:
             return [*self.tenure.renewals(now=now)]
         if self.state not in UNDECIDED:
             return []
-        if now >= self._deadline or now >= self._alone_at:
+        if now >= self._deadline.at or now >= self._alone_at:
             return self._upstream(now)
         if self.state is State.SETTLING and now >= self._around.cold_start.settled_at():
             self.state = State.ASKING
@@ -201,15 +201,13 @@ class Claimant:
         same = not isinstance(self._source, tuple) and self._source.token == growing.token
         if same and self.state is State.RECEIVING:
             self._vouchers.append(self._asking.home)
-            self._patience.limit(growing.received, limited=answer.limited)
+            self._patience.limit(growing.received, limited=answer.limited, now=now)
             if self._losses == 1:  # to others it may be there: once more
                 self._losses += 1
                 return [Relay(growing, answer.record)]
-            is_waiting = (
-                self._patience.limited and not self._losses and self._patience.verdict(now=now) is Verdict.WAIT
-            )
-            if self._asking.urgent and not is_waiting:
-                return self._insist(growing, now)
+            is_borne = self._patience.is_limited(now=now) and self._patience.verdict(now=now) is Verdict.WAIT
+            if self._asking.urgent and (self._losses or not is_borne):
+                return self._insist(growing, now, may_repeat=self._patience.has_begun or answer.limited)
             self._patience.confirm(growing.received, now=now)
             return []
         self._blame(now)
@@ -217,12 +215,12 @@ class Claimant:
         if growing.fetcher in self._around.silent.struck(now=now):
             return [*self._asking.next(growing.token, urgent=True, now=now)] or self._go_alone(now)
         actions = self._receive(growing, Relay(growing, answer.record), now)
-        self._patience.limited = answer.limited
+        self._patience.limit(growing.received, limited=answer.limited, now=now)
         return actions
 
-    def _insist(self, growing: Growing, now: float) -> list[ClaimAction]:
+    def _insist(self, growing: Growing, now: float, *, may_repeat: bool) -> list[ClaimAction]:
         """A home that was told still counts on the fetcher: others may find out only now that it gives nothing."""
-        if self._patience.has_begun and self._insisted < INSIST:
+        if may_repeat and self._insisted < INSIST:
             self._insisted += 1
             return [*self._asking.same(growing.token, urgent=True, now=now)]
         self._around.silent.strike(growing.fetcher, now=now)  # all who were asked agree, so it is to blame
@@ -272,7 +270,10 @@ class Claimant:
             self._asking.not_reached()
         else:
             self._around.strikes.strike(self._asking.home, now=now, is_silence=is_silence)
-        return [*self._asking.repeat(now=now)] or self._go_alone(now)
+        actions: list[ClaimAction] = [*self._asking.repeat(now=now)]
+        if not actions and self.state is State.RECEIVING and self._patience.has_begun and not self._asking.urgent:
+            actions = [*self._asking.best(self._write_off(), now=now)]  # bytes come: others may know more
+        return actions or self._go_alone(now)
 
     def _blame(self, now: float) -> None:
         """A home knows better than those that named the present source, unless bytes of it came."""

@@ -148,7 +148,10 @@ class Granting:
 
     def _probed(self, case: Case, *, is_reached: bool, now: float) -> list[HomeAction]:
         if is_reached:
-            return [Reply(self._end(case).call, Alone(0))]
+            homes = set(self._rendezvous.homes(case.key))
+            asked = [self._end(case), *case.parked]
+            case.parked = [pending for pending in asked if not homes <= set(pending.claim.avoid)]
+            return [Reply(pending.call, Alone(0)) for pending in asked if homes <= set(pending.claim.avoid)]
         assert case.round is not None
         return [] if case.round.asks else self._nobody_there(case, now)
 

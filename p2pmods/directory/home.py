@@ -83,7 +83,7 @@ class LeaseHome:
         self._key_of = key_of
         self._is_line_slow = is_line_slow
         self._numbers = itertools.count(1)
-        self._cases = Cases(lambda key: node in rendezvous.homes(key))
+        self._cases = Cases(lambda key, home: node in {home, *rendezvous.homes(key)})
         self._granting = Granting(node, signer, rendezvous, self._cases, holdings, entropy, self._numbers)
         self._tenancies = Tenancies(node, rendezvous, self._cases, self._granting, holdings)
         self._passed_on: dict[int, Pending] = {}
@@ -97,7 +97,8 @@ class LeaseHome:
             return [Refuse(call, str(error))]
         if claim.claimant is not None and peer not in self._rendezvous.directors:
             return [Refuse(call, "only a home claims for others")]
-        pending = Pending(call, claim.claimant or peer, claim)
+        is_its_own = claim.claimant is None or peer in self._rendezvous.homes(key)
+        pending = Pending(call, claim.claimant or peer, claim, is_its_own)
         best = self._rendezvous.homes(key, frozenset(claim.avoid))[:1]
         if claim.claimant is None and best and best[0] != self._node and len(self._passed_on) < MAX_PASSED_ON:
             ask = next(self._numbers)
@@ -221,7 +222,7 @@ class LeaseHome:
         if lease is None:
             return self._grant(case, pending, instead_of, now)
         if lease.terms.fetcher == pending.claimant:
-            if claim.stalled != lease.terms.token:
+            if claim.stalled != lease.terms.token or not pending.is_its_own:
                 return [Reply(pending.call, Grant(lease.terms))]
             self._cases.give_up(case)  # the release did not arrive here
             return self._decide(case, pending, now, instead_of=lease.terms.token)
@@ -258,7 +259,8 @@ class LeaseHome:
         if lease.is_quiet(now):
             self._cases.fail(case, now=now)
             return self._decide(case, pending, now, instead_of=lease.terms.token)
-        if lease.is_advancing(now) and (self._is_line_slow(now=now) or case.failed.count(now=now)):
+        is_line_slow = lease.is_advancing(now) and (self._is_line_slow(now=now) or case.failed.count(now=now))
+        if is_line_slow and not (pending.claim.urgent and lease.insists(pending.claimant)):
             return [self._send_to(lease, pending, limited=True)]  # another fetcher would be as slow, and begin anew
         if not pending.claim.urgent or len(case.complaining) >= MAX_PARKED:
             return [self._send_to(lease, pending)]

@@ -25,11 +25,14 @@ class Inflow:
         self.last = now
         self._all.count(count, now)
 
-    def fetched(self, count: int, *, now: float) -> None:
-        """`count` bytes came from upstream. Who fills the line itself has no reason to find others slow."""
+    def fetched(self, count: int, *, since: float, now: float) -> None:
+        """`count` bytes came from upstream, for a zip whose first byte came at `since`.
+
+        Who fills the line itself has no reason to find others slow. Many small zips fill none, and say nothing of it.
+        """
         self._all.count(count, now)
         self._own.count(count, now)
-        if self._own.is_long(now):
+        if now >= since + WINDOW:
             self._own_was_slow = now if self._own.is_slow(now) else -math.inf
 
     def is_slow(self, *, now: float) -> bool:
@@ -44,26 +47,35 @@ class Inflow:
         return now < self._own_was_slow + KNOWN_FOR
 
 
+class OwnFetch:
+    """One zip that this node fetches for all, as `inflow` hears of it."""
+
+    def __init__(self, inflow: Inflow) -> None:
+        self._inflow = inflow
+        self._received = 0
+        self._since = math.inf  # when the first byte came
+
+    def progress(self, received: int, *, now: float) -> None:
+        """It has `received` bytes; fewer than before when it began anew."""
+        if received:
+            self._since = min(self._since, now)
+        self._inflow.fetched(max(0, received - self._received), since=self._since, now=now)
+        self._received = received
+
+
 class _Recent:
     """Bytes by second, of the last few."""
 
     def __init__(self) -> None:
         self._seconds: deque[list[float]] = deque()  # second and bytes
-        self._since = -math.inf  # when bytes began to come, without a gap as long as the window
 
     def count(self, count: int, now: float) -> None:
         self._forget(now)
-        if not self._seconds:
-            self._since = now
         second = math.floor(now)
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1][1] += count
         else:
             self._seconds.append([second, count])
-
-    def is_long(self, now: float) -> bool:
-        """Whether bytes have been coming for the whole window."""
-        return bool(self._seconds) and now >= self._since + WINDOW
 
     def is_slow(self, now: float) -> bool:
         self._forget(now)

@@ -31,10 +31,12 @@ class Lease:
     is_firm: bool = False
     is_granted: bool = False  # by this home: its claimant has the answer, or will
     received: int = 0  # bytes that the fetcher says it has
-    advanced: float = -math.inf  # when they last became more
+    most: int = 0  # that it ever said
+    advanced: float = -math.inf  # when it last said more
     limited: bool = False  # its upstream lets nobody go faster
     waiters: set[str] = field(default_factory=set)
     complaints: set[str] = field(default_factory=set)  # waiters who got nothing and wait no longer
+    reminded: set[str] = field(default_factory=set)  # who complained, and was told that its line is slow
 
     @property
     def expires(self) -> float:
@@ -47,8 +49,8 @@ class Lease:
     def renew(self, received: int, *, limited: bool, now: float) -> None:
         """The fetcher is at it."""
         self.heard, self.is_firm = now, True
-        if received > self.received:
-            self.advanced = now
+        if received > self.most:
+            self.most, self.advanced = received, now
         self.received, self.limited = received, limited
 
     def is_quiet(self, now: float) -> bool:
@@ -67,6 +69,13 @@ class Lease:
         """`node` was told to wait for it."""
         if len(self.waiters) < _MOST_WAITERS:
             self.waiters.add(node)
+
+    def insists(self, node: str) -> bool:
+        """Whether `node` complains again, though it was told that the fetcher's line is slow."""
+        known = node in self.reminded
+        if len(self.reminded) < _MOST_WAITERS:
+            self.reminded.add(node)
+        return known
 
     def complain(self, node: str) -> bool:
         """`node` waits no longer. True when that ends the lease: by half of those who wait, 2 at least, 8 at most.

@@ -18,7 +18,8 @@ BORNE: Final = 15.0  # seconds more, once, for a fetcher that is slow and gives 
 NEARLY: Final = 256 << 10  # bytes that are on their way to one to whom all is given
 TOLD: Final = 20.0  # seconds for which a home's word on a slow fetcher is of use
 LIVELY: Final = 16 << 10  # bytes that put a claim's deadline off by a second, for a large zip may take its time, …
-AHEAD: Final = 60.0  # … to so many seconds from now at most
+AHEAD: Final = 60.0  # … to so many seconds from now at most,
+FURTHEST: Final = 3600.0  # and to so many after the first one
 
 
 class Verdict(Enum):
@@ -33,7 +34,7 @@ class Patience:
     """With one source, since it was named. `got`: bytes that came of the zip before."""
 
     def __init__(self, inflow: Inflow, *, got: int = 0, now: float) -> None:
-        self.limited = False
+        self._limited_at = -math.inf  # when a home said so
         self.got = got  # bytes, from this source too
         self._complete = False
         self._inflow = inflow
@@ -41,6 +42,7 @@ class Patience:
         self._first: float | None = None
         self._last = now
         self._confirmed: float | None = None
+        self._slow_at = -math.inf  # when a home had its say on that
         self._borne_until = -math.inf  # though it is slow
 
     @property
@@ -60,36 +62,41 @@ class Patience:
         self._complete = True
         self._last = now
 
-    def limit(self, has: int, *, limited: bool) -> None:
+    def limit(self, has: int, *, limited: bool, now: float) -> None:
         """A home says whether the line to the upstream is why the fetcher, which has `has` bytes, is slow.
 
-        That is not believed of one that gave nothing of what it has.
+        That is not believed of one that gave nothing of what it has, and of nobody for longer than a minute.
         """
-        self.limited = limited and (self.has_begun or has <= self.got)
+        self._limited_at = now if limited and (self.has_begun or has <= self.got) else -math.inf
+
+    def is_limited(self, *, now: float) -> bool:
+        """Whether a home said so lately, and was believed."""
+        return now < self._limited_at + LIMITED_STILL
 
     def confirm(self, has: int, *, now: float) -> None:
         """Another home says that the fetcher is at it, and has `has` bytes."""
         self._confirmed = now
-        if self._borne_until == -math.inf and has <= self.got + NEARLY and self._is_slow(now):
-            self._borne_until = now + BORNE  # another one would be no better, unless it lasts
+        if self._is_slow(now):
+            self._slow_at = now
+            if self._borne_until == -math.inf and has <= self.got + NEARLY:
+                self._borne_until = now + BORNE  # another one would be no better, unless it lasts
 
     def verdict(self, *, now: float) -> Verdict:
         """Whether to go on waiting."""
-        if self.limited:
+        if self.is_limited(now=now):
             return Verdict.GIVE_UP if now >= self._last + LIMITED_STILL else Verdict.WAIT
         if now >= self._last + STILL:
             return Verdict.GIVE_UP
         if self._is_slow(now) and now >= self._borne_until:
-            is_told = self._confirmed is not None and now < self._confirmed + TOLD
-            return Verdict.GIVE_UP if is_told else Verdict.ASK
+            return Verdict.GIVE_UP if now < self._slow_at + TOLD else Verdict.ASK
         if self._complete or now < self._silent_at():
             return Verdict.WAIT
         return Verdict.ASK if self._confirmed is None or self._broken() else Verdict.GIVE_UP
 
     def next_timer(self, *, now: float) -> float:
         """When the verdict may be another one."""
-        if self.limited:
-            return self._last + LIMITED_STILL
+        if self.is_limited(now=now):
+            return min(self._last, self._limited_at) + LIMITED_STILL
         if self._complete:
             return self._last + STILL
         slow = math.inf if self._first is None else max(self._first + SETTLED, now + 1)
@@ -109,6 +116,13 @@ class Patience:
         return settled and not self._complete and self._inflow.is_slow(now=now)
 
 
-def put_off(deadline: float, count: int, *, now: float) -> float:
-    """The deadline of a claim once `count` bytes more have come from peers."""
-    return max(deadline, min(deadline + count / LIVELY, now + AHEAD))
+class Deadline:
+    """When a claim goes upstream by itself: `at`. Only bytes put it off."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self._furthest = at + FURTHEST
+
+    def put_off(self, count: int, *, now: float) -> None:
+        """`count` bytes more have come from peers."""
+        self.at = max(self.at, min(self.at + count / LIVELY, now + AHEAD, self._furthest))

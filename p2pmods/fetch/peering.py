@@ -27,7 +27,8 @@ from p2pmods.errors import (
 )
 from p2pmods.fetch.peersmall import take_peer_small
 from p2pmods.fetch.peerzip import take_peer_zip
-from p2pmods.fetch.receiving import Receiver
+from p2pmods.fetch.proofs import AT_ONCE
+from p2pmods.fetch.receiving import IN_MEMORY, Receiver
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.semver import sort_key
 from p2pmods.mesh.growing import Growing
@@ -88,6 +89,7 @@ class Peering:
         self._proofs = proofs
         self._nursery = nursery
         self._clock = clock
+        self._proving = trio.CapacityLimiter(AT_ONCE)
         self._in_vain = -math.inf  # when the last wait for others ended that brought nothing
 
     def use(self, mesh: Mesh) -> None:
@@ -236,12 +238,17 @@ class Peering:
         return watch
 
     async def _holding(self, served: Served) -> Holding | None:
-        """What others can get from here now, once it is proven. Until then the lease stands, and they read along."""
+        """What others can get from here now, once it is proven. Until then the lease stands, and they read along.
+
+        A large file can be read so only until it is in its place: its proof is not put off.
+        """
         if not served.proven:
-            await self._proofs.calm()
+            if served.size <= IN_MEMORY:
+                await self._proofs.calm()
             try:
-                with trio.fail_after(PROOF_TIME):
-                    proof = await self._proofs.start(served.key.module).wait()
+                async with self._proving:
+                    with trio.fail_after(PROOF_TIME):
+                        proof = await self._proofs.start(served.key.module).wait()
             except (SourceError, SumdbError, StoreError, trio.TooSlowError):
                 return None
             if proof.zip_h1 != served.h1:

@@ -46,6 +46,7 @@ class ZipClaim:
         self._way: Way | None = None  # what was decided last, until it is begun
         self._scope = trio.CancelScope()  # of what was begun
         self._changes = trio.lowlevel.ParkingLot()
+        self._is_obtained = False
         self._is_over = False
 
     @property
@@ -78,7 +79,7 @@ class ZipClaim:
                     log.debug("a way to a zip led nowhere", module=self._module, reason=str(error))
                     self._carry(self._machine.lost(now=trio.current_time()))
                 else:
-                    self.outcome = _outcome(way)
+                    self.outcome, self._is_obtained = _outcome(way), True
                     return result
 
     def received(self, count: int) -> None:
@@ -118,8 +119,9 @@ class ZipClaim:
                         nursery.start_soon(self._desk.tell, action)
 
     def stopped(self, home: str, stop: Stop) -> None:
-        """A home says that another fetcher goes on."""
-        self._carry(self._machine.stopped(home, stop, now=trio.current_time()))
+        """A home says that another fetcher goes on: too late for what is here already."""
+        if not self._is_obtained:
+            self._carry(self._machine.stopped(home, stop, now=trio.current_time()))
 
     def wake(self) -> None:
         """The node slept."""
@@ -127,7 +129,8 @@ class ZipClaim:
 
     def moved(self) -> None:
         """The node's network is another one."""
-        self._carry(self._machine.moved(now=trio.current_time()))
+        if not self._is_obtained:
+            self._carry(self._machine.moved(now=trio.current_time()))
 
     def look(self) -> None:
         """What its machine waits for may have come earlier than it said."""

@@ -10,7 +10,7 @@ import pytest
 
 from p2pmods.directory.actions import Ask, FetchFrom, GoUpstream, Relay, Settle, Tell
 from p2pmods.directory.asking import Surroundings, Wanted
-from p2pmods.directory.claimant import MAX_SOURCES, Claimant
+from p2pmods.directory.claimant import INSIST, MAX_SOURCES, Claimant
 from p2pmods.directory.claimstate import State
 from p2pmods.directory.coldstart import ColdStart
 from p2pmods.directory.inflow import FLOOR, Inflow
@@ -32,7 +32,7 @@ from p2pmods.directory.messages import (
     Stop,
     Wait,
 )
-from p2pmods.directory.patience import AHEAD, LIVELY, NEARLY
+from p2pmods.directory.patience import AHEAD, FURTHEST, LIVELY, NEARLY, Deadline
 from p2pmods.directory.proof import grant_terms
 from p2pmods.directory.rendezvous import Rendezvous
 from p2pmods.directory.strikes import SILENT_FOR, Strikes
@@ -395,6 +395,8 @@ def test_a_fetcher_that_has_sent_something_is_complained_about_three_times_to_th
     ann.wait(3)
     ann.answer(waiting_for(BOB))  # the second home confirms it
     ann.wait(2)
+    ann.answer(waiting_for(BOB))  # and the third, when it is slow
+    ann.wait(5)
     for _ in range(2):
         (ask,) = of(Ask, ann.answer(waiting_for(BOB)))
         assert (ask.node, ask.message.urgent, ask.message.avoid) == (FIRST.id, True, (BOB.id,))
@@ -431,7 +433,7 @@ def trickle(ann: Ann, seconds: int) -> list[Any]:
 def test_who_knows_its_own_line_as_slow_does_not_go_there_as_well() -> None:
     ann = Ann()
     for second in range(6):
-        ann.inflow.fetched(FLOOR // 2, now=ann.now + second)
+        ann.inflow.fetched(FLOOR // 2, since=ann.now, now=ann.now + second)
     ann.now += 6
     ann.answer(waiting_for(BOB))
     assert trickle(ann, 30) == []
@@ -450,7 +452,7 @@ def test_nobody_is_called_limited_who_says_that_it_has_bytes_and_gives_none() ->
 def test_what_is_fetched_does_not_hide_that_peers_are_silent() -> None:
     ann = Ann()
     ann.answer(waiting_for(BOB))
-    ann.inflow.fetched(FLOOR, now=ann.now + 2.9)
+    ann.inflow.fetched(FLOOR, since=ann.now, now=ann.now + 2.9)
     assert of(Ask, ann.wait(3))
 
 
@@ -477,6 +479,8 @@ def test_a_home_that_calls_a_silent_fetcher_limited_for_ever_is_not_asked_withou
     assert ann.wait(59) == []
     (asked,) = ann.wait(2)
     assert asked.message.urgent
+    for _ in range(INSIST):  # the home counts it the second time
+        assert of(Ask, ann.answer(waiting_for(BOB, limited=True)))
     assert ann.answer(waiting_for(BOB, limited=True)) == [GoUpstream(None)]
 
 
@@ -486,6 +490,8 @@ def test_a_limited_fetcher_that_is_lost_is_tried_once_more_and_not_waited_for() 
     assert of(Ask, ann.lose())
     assert of(Relay, ann.answer(waiting_for(BOB, limited=True)))
     assert of(Ask, ann.lose())
+    for _ in range(INSIST):
+        assert of(Ask, ann.answer(waiting_for(BOB, limited=True)))
     assert ann.answer(waiting_for(BOB, limited=True)) == [GoUpstream(None)]
 
 
@@ -785,9 +791,36 @@ def test_what_came_fast_buys_no_long_wait() -> None:
     ann.answer(waiting_for(BOB, limited=True))
     ann.receive(1 << 30)
     while ann.now < DEADLINE - 1:
-        assert upstream(ann.wait(5)) == []
+        assert upstream(ann.wait(2)) == []
         ann.receive(1)
+        if ann.claim.is_asking:
+            ann.answer(waiting_for(BOB, limited=True))
     assert upstream(ann.wait(5)) == [False]
+
+
+def test_a_home_is_believed_for_a_minute_that_a_line_is_slow_and_asked_again() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB, limited=True))
+    assert trickle(ann, 59) == []
+    assert of(Ask, trickle(ann, 2))
+    ann.answer(waiting_for(BOB, has=NEARLY + 200_000))
+    assert of(Ask, trickle(ann, 2))[0].message.urgent
+
+
+def test_a_question_about_a_slow_fetcher_that_nobody_answers_goes_to_the_best_home_at_last() -> None:
+    ann = Ann()
+    ann.answer(waiting_for(BOB))
+    trickle(ann, 6)
+    ann.silence()  # the second home
+    (ask,) = of(Ask, ann.silence())  # and the third
+    assert (ask.node, ask.message.urgent) == (FIRST.id, True)
+
+
+def test_no_claim_is_put_off_for_more_than_an_hour() -> None:
+    deadline = Deadline(100.0)
+    for minute in range(200):
+        deadline.put_off(1 << 30, now=60.0 * minute)
+    assert deadline.at == 100 + FURTHEST
 
 
 @pytest.mark.parametrize("seed", range(300))

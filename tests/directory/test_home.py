@@ -275,8 +275,8 @@ def test_a_fetcher_that_failed_is_excluded_for_a_minute_for_every_key() -> None:
 
 def test_who_renews_at_other_homes_now_has_not_failed() -> None:
     """More directors have come: this one is no home of the key any more."""
-    home = home_of(FAY, [FAY])
-    running(home)
+    home = home_of(FAY, [FAY, DAN])
+    home.renew(ANN.id, renew(terms_by(DAN)), now=0)
     home._rendezvous.update([FAY.id, FIRST.id, SECOND.id, THIRD.id])
     home.handle_timer(now=20)
     home._rendezvous.update([FAY.id])
@@ -403,6 +403,30 @@ def test_a_fetcher_whose_release_was_not_heard_gets_another_lease_when_it_says_s
     assert new.token != old.token
     assert home.renew(ANN.id, renew(old), now=1.1) == []
     assert replies(home.claim(4, BOB.id, a_claim(BOB), now=1.2))[4].growing.token == new.token
+
+
+def test_no_director_but_a_home_gives_up_a_lease_for_its_fetcher() -> None:
+    home = home_of(FIRST, [FIRST, SECOND, THIRD, FAY])
+    terms = running(home)
+    for_ann = a_claim(ANN, claimant=ANN.id, stalled=terms.token)
+    assert replies(home.claim(2, FAY.id, for_ann, now=1)) == {2: Grant(terms)}
+    assert home.lease_of(KEY).terms == terms  # type: ignore[union-attr]
+    assert asks(home.claim(3, SECOND.id, for_ann, now=1))
+
+
+def test_a_complaint_that_is_repeated_counts_though_the_line_is_slow() -> None:
+    home = home_of(FIRST, [FIRST], is_line_slow=lambda *, now: True)
+    terms = advancing(home, now=2)
+    assert all(answer.limited for answer in complain(home, terms, now=3).values())
+    assert any(isinstance(answer, Grant) for answer in complain(home, terms, now=3.2).values())
+
+
+def test_who_says_fewer_bytes_and_more_again_does_not_advance() -> None:
+    home = home_of(FIRST, [FIRST], is_line_slow=lambda *, now: True)
+    terms = advancing(home, now=2)
+    for second in range(3, 11):
+        home.renew(ANN.id, renew(terms, received=second % 2 * 9000), now=second)
+    assert any(isinstance(answer, Grant) for answer in complain(home, terms, now=10).values())
 
 
 def test_nobody_else_gets_a_lease_anew_by_naming_its_token() -> None:
@@ -733,6 +757,13 @@ def test_who_heeds_no_home_of_the_key_gets_no_lease_from_others_while_one_is_rea
     assert home.unanswered(probes[0].ask, now=0.1) == []
     assert replies(home.answered(probes[1].ask, Found((), ()), now=0.1)) == {1: Alone(0)}
     assert home.lease_of(KEY) is None
+
+
+def test_one_answer_is_enough_for_all_who_heed_no_home() -> None:
+    home = home_of(FAY, [FIRST, SECOND, THIRD, FAY])
+    probes = asks(heeding_none(home))
+    assert heeding_none(home, BOB, call=2) == []
+    assert replies(home.answered(probes[0].ask, Found((), ()), now=0.1)) == {1: Alone(0), 2: Alone(0)}
 
 
 @pytest.mark.parametrize("how", ["refused", "silence"])

@@ -201,7 +201,7 @@ def test_inflow_counts_several_amounts_of_one_second() -> None:
 def fetch_at(rate: int, *, seconds: int) -> Inflow:
     inflow = Inflow()
     for second in range(seconds + 1):
-        inflow.fetched(rate, now=second)
+        inflow.fetched(rate, since=0, now=second)
     return inflow
 
 
@@ -220,14 +220,14 @@ def test_a_short_fetch_or_a_fast_one_is_no_slow_line(rate: int, seconds: int) ->
 def test_a_line_that_became_fast_is_known_as_slow_no_more() -> None:
     inflow = fetch_at(FLOOR // 2, seconds=5)
     for second in range(6, 12):
-        inflow.fetched(2 * FLOOR, now=second)
+        inflow.fetched(2 * FLOOR, since=0, now=second)
     assert not inflow.is_line_slow(now=12)
 
 
-def test_fetches_with_pauses_between_them_are_no_slow_line() -> None:
+def test_small_zips_one_after_the_other_are_no_slow_line() -> None:
     inflow = Inflow()
-    for second in range(0, 60, 7):
-        inflow.fetched(1000, now=second)
+    for second in range(60):
+        inflow.fetched(30_000, since=second, now=second)
     assert not inflow.is_line_slow(now=60)
 
 
@@ -346,7 +346,7 @@ def test_less_than_64_kib_a_second_is_given_up_after_five_of_one_that_has_more(h
 
 def test_where_the_upstream_limits_all_a_waiter_waits_for_a_minute() -> None:
     patience = Patience(Inflow(), now=0)
-    patience.limited = True
+    patience.limit(0, limited=True, now=0)
     assert patience.next_timer(now=0) == 60
     assert patience.verdict(now=59) is Verdict.WAIT
     assert patience.verdict(now=60) is Verdict.GIVE_UP
