@@ -65,6 +65,10 @@ def test_what_go_would_extract_is_refused_all_the_same_when_others_would_read_it
         assert corpus()[name].reason, name
 
 
+# Since Go 1.27, whose tables are of a newer Unicode; refused here whatever Go says.
+FOLDED_BY_NEWER_GO = ("pair-\u00ef_ac_85-\u00ef_ac_86",)  # U+FB05 and U+FB06
+
+
 @pytest.mark.go
 @pytest.mark.live
 def test_the_verdicts_are_what_go_says_today(tmp_path: Path) -> None:
@@ -73,7 +77,12 @@ def test_the_verdicts_are_what_go_says_today(tmp_path: Path) -> None:
     command = ["go", "run", ".", str(tmp_path), MODULE.path, MODULE.version]
     environment = os.environ | {"GOWORK": "off"}
     ran = subprocess.run(command, cwd=GOZIP, env=environment, capture_output=True, check=True)
-    assert _without_reasons(json.loads(ran.stdout)) == _without_reasons(verdicts())
+    said, known = _without_reasons(json.loads(ran.stdout)), _without_reasons(verdicts())
+    for name in FOLDED_BY_NEWER_GO:
+        assert said[name] in (known[name], (known[name][0], ""))
+        assert corpus()[name].reason, name
+        said[name] = known[name]
+    assert said == known
 
 
 def _without_reasons(said: dict[str, Verdict]) -> dict[str, tuple[str, str]]:
