@@ -130,17 +130,18 @@ async def _wait_unused(config: Config) -> None:
 
 def introduction(node: Node) -> list[str]:
     """What was found, what is shared, and what to type next."""
-    config, held = node.config, node.store.statistics()
+    config, status = node.config, node.duties.status()
+    held = status["held"]
     cache = str(config.module_cache) if config.module_cache else "off"
     if config.module_cache and not config.module_cache.is_dir():
         cache += " (nothing there yet)"
     sumdb = config.sumdb.name if config.sumdb else "off: nothing can be proven"
     rows = [
-        ("store", f"{config.data}: {plural(held.modules, 'module')}, {size(held.bytes)}{_limit(node)}"),
+        ("store", f"{config.data}: {plural(held['modules'], 'module')}, {size(held['bytes'])}{_limit(held)}"),
         ("module cache", cache),
         ("upstream", _upstream(config)),
         ("checksums", sumdb),
-        *_mesh(node),
+        *_mesh(node, status),
         ("private", printable(str(config.private)) or "no patterns"),
         ("try", "p2pmods run -- go build ./..."),
         ("always", "p2pmods setup    (puts this node in front of go's GOPROXY; --undo takes it away)"),
@@ -148,9 +149,8 @@ def introduction(node: Node) -> list[str]:
     return table(rows)
 
 
-def _mesh(node: Node) -> list[tuple[str, str]]:
-    config, status = node.config, node.duties.status()
-    mesh = status["mesh"]
+def _mesh(node: Node, status: dict[str, Any]) -> list[tuple[str, str]]:
+    config, mesh = node.config, status["mesh"]
     if mesh["state"] == "off":
         return [("mesh", f"off ({mesh['problem']}): this node serves this machine alone")]
     found = "by mDNS on this network" if mesh["mdns"] else "not by mDNS, which is off"
@@ -172,9 +172,8 @@ def _seed(node: Node, mesh: dict[str, Any]) -> list[tuple[str, str]]:
     return [("seed", f"keeps copies of what others fetch{better}")]
 
 
-def _limit(node: Node) -> str:
-    limit = node.duties.status()["held"]["limit"]
-    return "" if limit is None else f" of the {size(limit)} that it may"
+def _limit(held: dict[str, Any]) -> str:
+    return "" if held["limit"] is None else f" of the {size(held['limit'])} that it may"
 
 
 def _upstream(config: Config) -> str:

@@ -10,7 +10,7 @@ from p2pmods.directory.exclusions import EXCLUDED_FOR, Exclusions
 from p2pmods.directory.timers import Timers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from p2pmods.directory.lease import Lease
     from p2pmods.directory.messages import Claim
@@ -28,6 +28,10 @@ class Pending:
     claimant: str
     claim: Claim
     is_its_own: bool = True
+
+    def avoids(self, homes: Iterable[str]) -> bool:
+        """Whether its claimant heeds none of these."""
+        return set(homes) <= set(self.claim.avoid)
 
 
 @dataclass(slots=True)
@@ -108,18 +112,19 @@ class Cases:
         other keys neither, unless it was only slow. Its rival goes on, if there is one.
         """
         lease, case.lease, case.rival = case.lease, case.rival, None
-        if (
-            lease is not None and lease.is_firm and self._is_told(case.key, lease.terms.home)
-        ):  # or all renewals go elsewhere
+        if lease is None or not lease.is_firm:
+            return
+        if self._is_told(case.key, lease.terms.home):  # else its renewals go elsewhere, and it may be at it
             case.failed.exclude(lease.terms.fetcher, now=now)
             if not lease.is_advancing(now):
                 self.excluded.exclude(lease.terms.fetcher, now=now)
 
-    def give_up(self, case: Case) -> None:
-        """The fetcher of the case's lease has given it up itself, which is held against nobody."""
+    def release(self, case: Case) -> None:
+        """The case's lease was ended by its fetcher, which is held against nobody here. Its rival goes on."""
         if case.lease is not None:
             case.ended = case.lease.terms.token
-        case.lease, case.rival = case.rival, None
+        if case.round is None:
+            case.lease, case.rival = case.rival, None
 
     def schedule(self, case: Case) -> None:
         """Ring when something about the case ends by itself."""

@@ -148,10 +148,10 @@ class Granting:
 
     def _probed(self, case: Case, *, is_reached: bool, now: float) -> list[HomeAction]:
         if is_reached:
-            homes = set(self._rendezvous.homes(case.key))
+            homes = self._rendezvous.homes(case.key)
             asked = [self._end(case), *case.parked]
-            case.parked = [pending for pending in asked if not homes <= set(pending.claim.avoid)]
-            return [Reply(pending.call, Alone(0)) for pending in asked if homes <= set(pending.claim.avoid)]
+            case.parked = [pending for pending in asked if not pending.avoids(homes)]
+            return [Reply(pending.call, Alone(0)) for pending in asked if pending.avoids(homes)]
         assert case.round is not None
         return [] if case.round.asks else self._nobody_there(case, now)
 
@@ -186,7 +186,7 @@ class Granting:
         if over is None or case.round is not None or peer not in self._rendezvous.homes(case.key):
             return
         if over.terms.fetcher == intend.terms.fetcher:
-            self._cases.give_up(case)
+            self._cases.release(case)
         else:
             self._cases.fail(case, now=now)
 

@@ -224,7 +224,7 @@ class LeaseHome:
         if lease.terms.fetcher == pending.claimant:
             if claim.stalled != lease.terms.token or not pending.is_its_own:
                 return [Reply(pending.call, Grant(lease.terms))]
-            self._cases.give_up(case)  # the release did not arrive here
+            self._cases.release(case)  # the release did not arrive here
             return self._decide(case, pending, now, instead_of=lease.terms.token)
         if claim.stalled == lease.terms.token:
             return self._complain(case, lease, pending, now)
@@ -244,7 +244,7 @@ class LeaseHome:
         is_able = ability.is_capable or ability.may_recover
         if is_able and self._cases.may_fetch(case, pending.claimant, now=now):
             homes = self._rendezvous.homes(case.key)
-            if self._node not in homes and set(homes) <= set(pending.claim.avoid):
+            if self._node not in homes and pending.avoids(homes):
                 return self._granting.probe(case, pending, instead_of, now=now)
             return self._granting.begin(case, pending, instead_of, now=now)
         return [Reply(pending.call, Alone(0))]

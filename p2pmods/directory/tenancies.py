@@ -62,9 +62,7 @@ class Tenancies:
             self._holdings.table.add(peer, release.holding, now=now)
         if release.how == FAILED:
             case.failed.exclude(peer, now=now)
-        case.ended = release.token
-        if case.round is None:
-            case.lease, case.rival = case.rival, None
+        self._cases.release(case)
         return case
 
     def _reconcile(self, case: Case, told: Lease, now: float) -> list[HomeAction]:
