@@ -98,7 +98,7 @@ class Peering:
 
     async def settled(self) -> None:
         """A node that has just started waits until it has met its neighbours; two seconds at most."""
-        await self._mesh.settled()
+        await self._mesh.claiming.settled()
 
     def may_ask(self, key: FileKey) -> bool:
         """Whether there is somebody to ask, and nothing private in the question."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from p2pmods.identity.swarm import Swarm
     from p2pmods.mesh.desk import Desk
 
+LOOK: Final = 0.1  # seconds between two looks whether those around are known now
 CLAIM_DEADLINE: Final = 120.0  # seconds until a claim that got nowhere goes upstream by itself
 
 
@@ -43,6 +44,12 @@ class Claiming:
         self._record = record
         self._claims: dict[bytes, ZipClaim] = {}
         self.outcomes = dict.fromkeys(OUTCOMES, 0)  # since the start
+
+    async def settled(self) -> None:
+        """Wait until a node that has just started, or moved, has met whom it could meet."""
+        settled_at = self._around.cold_start.settled_at
+        while (left := settled_at() - trio.current_time()) > 0:  # noqa: ASYNC110 - who is met moves it
+            await trio.sleep(min(left, LOOK))
 
     @asynccontextmanager
     async def claim(self, module: ModuleVersion, *, is_failing: bool = False) -> AsyncIterator[ZipClaim]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,7 +44,8 @@ class Presence:
 
     `multicast` has one address for each interface to speak on. `subnets` are those of the interfaces in use: who is
     in one of them is near, and `kinds` what these are. `tunnels` are this machine's addresses in VPNs, but the
-    one that the user named.
+    one that the user named. `interfaces`, all there are, do not count when two are compared: those of containers come
+    and go all day.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -54,6 +55,7 @@ class Presence:
     kinds: frozenset[Kind]
     port: int
     tunnels: frozenset[str] = frozenset()
+    interfaces: tuple[Interface, ...] = field(default=(), compare=False)
 
     @property
     def best(self) -> Address:
@@ -72,6 +74,15 @@ class Presence:
         except ValueError:
             return False
         return address.is_link_local or any(address in subnet for subnet in self.subnets)
+
+    def is_same_at(self, host: str, before: Presence) -> bool:
+        """Whether the interface that has the address `host`, perhaps with a scope, is there as it was `before`."""
+        interface = self._interface_of(host)
+        return interface is not None and interface == before._interface_of(host)
+
+    def _interface_of(self, host: str) -> Interface | None:
+        bare = host.partition("%")[0]
+        return next((i for i in self.interfaces if any(str(ip.ip) == bare for ip in i.addresses)), None)
 
     def is_within(self, host: str) -> bool:
         """Whether `host` is an IP address near here or of any private network, which strangers do not have."""
@@ -126,6 +137,7 @@ def presence(interfaces: Iterable[Interface], listen_host: str, port: int) -> Pr
         port=port,
         tunnels=frozenset(str(ip.ip) for i in interfaces if i.kind is Kind.VPN for ip in i.addresses)
         - {str(listening)},
+        interfaces=tuple(interfaces),
     )
 
 

@@ -160,10 +160,14 @@ class Links:
             if link.peer == node_id and link.is_usable:
                 link.retire(reason)
 
-    def reset(self, reason: str) -> None:
-        """All links end now: after a sleep, or a change of network, nobody knows which of them are still there."""
+    def reset(self, reason: str, *, stays: Callable[[str], bool] = lambda _here: False) -> None:
+        """Links end now, but those of whose end here, an address, `stays` says that nothing happened to it.
+
+        After a sleep, or a change of network, nobody knows which of them are still there.
+        """
         for link in self._table:
-            link.end(reason)
+            if not stays(link.here):
+                link.end(reason)
 
     def statistics(self) -> LinksStatistics:
         links = list(self._table)

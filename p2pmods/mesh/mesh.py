@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import structlog
 import trio
 
 from p2pmods.directory.adverts import Advertiser
@@ -55,7 +54,7 @@ from p2pmods.mesh.standing import Standing
 from p2pmods.mesh.wake import MachineWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -67,9 +66,6 @@ if TYPE_CHECKING:
     from p2pmods.store.store import Store
 
 DIAL_TIME: Final = 8.0  # seconds
-LOOK: Final = 0.1  # seconds between two looks whether those around are known now
-
-log = structlog.get_logger()
 
 
 class Mesh:
@@ -192,7 +188,7 @@ class Mesh:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started when peers can be asked, though none may be known yet."""
-        watch = MachineWatch(on_wake=self._woke, on_change=self._moved)
+        watch = MachineWatch(on_wake=self._woke, on_change=self._changed)
         async with trio.open_nursery() as self._services:
             for part in (self.desk, self.links, self.members, self.offers, self.sowing, self.errands):
                 await self._services.start(part.run)
@@ -202,11 +198,6 @@ class Mesh:
             if self._mdns is not None:
                 self._services.start_soon(self._mdns.run, self.presence)
             task_status.started()
-
-    async def settled(self) -> None:
-        """Wait until a node that has just started, or moved, has met whom it could meet."""
-        while (left := self._cold_start.settled_at() - trio.current_time()) > 0:  # noqa: ASYNC110 - who is met moves it
-            await trio.sleep(min(left, LOOK))
 
     def know(self, records: Iterable[bytes]) -> None:
         """Signed records that somebody passed on, by which those nodes can be reached."""
@@ -240,9 +231,14 @@ class Mesh:
             self._services.start_soon(self.checksums.compare_heads, node, self.outlook.note_head)
 
     def _stand(self) -> None:
-        self.presence, flags = look_around(self._settings.listen, self._sockets.port)
+        flags = self._look()
         self.policy.tunnels = self.presence.tunnels if self._settings.upload_limit.is_automatic else frozenset()
         self.standing.stand(self.presence.endpoints, flags | SEED * self._settings.is_seed)
+
+    def _look(self) -> int:
+        """Where the node is now; the flags of its record."""
+        self.presence, flags = look_around(self._settings.listen, self._sockets.port)
+        return flags
 
     def _is_within(self, host: str) -> bool:
         return self.presence.is_within(host)
@@ -274,25 +270,31 @@ class Mesh:
                 self.members.meet(record.record.node_id, record.record.endpoints)
         self.standing.changed()
 
-    def _moved(self) -> None:
-        """Interfaces or addresses changed: nobody may know where this node is now."""
+    def _changed(self) -> None:
+        """Interfaces or addresses did; those that the mesh does not use are none of its business."""
+        before = self.presence
+        self._look()
+        if self.presence != before:
+            self._moved(lambda here: self.presence.is_same_at(here, before))
+
+    def _moved(self, stays: Callable[[str], bool]) -> None:
+        """Nobody may know where this node is now. Only links from where it `stays` go on."""
         self._stand()
         self._manners.moved()
         self._introductions.forget()
         self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self.presence.kinds)
         self.blame.pardon_all()
         self.claiming.moved(was_alone=self.peers.is_alone)  # before the links end that claims are waiting for
-        self.links.reset("the network changed")
+        self.links.reset("the network changed", stays=stays)
         self.roles.met()
         self._discovery.move(self.presence)
         if self._mdns is not None:
             self._mdns.move(self.presence)
         self.outlook.on_network_change()
 
-    def _woke(self, seconds: float) -> None:
+    def _woke(self) -> None:
         """The machine slept: nothing that was agreed before counts any more."""
-        log.info("woke up: joining again", slept_s=round(seconds))
         self.desk.wake()
         self.claiming.wake()
         self.members.wake()
-        self._moved()
+        self._moved(lambda _here: False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import ifaddr
@@ -68,12 +69,15 @@ def fingerprint() -> frozenset[tuple[str, object, int]]:
 
 
 class MachineWatch:
-    """Calls `on_wake` with the seconds slept, and `on_change` when interfaces or addresses did."""
+    """Calls `on_wake` after a sleep, and `on_change` when interfaces or addresses changed.
+
+    When `on_change` raises OSError it is called again a second later.
+    """
 
     def __init__(
         self,
         *,
-        on_wake: Callable[[float], None],
+        on_wake: Callable[[], None],
         on_change: Callable[[], None],
         detector: SleepDetector | None = None,
         look: Callable[[], object] = fingerprint,
@@ -82,7 +86,9 @@ class MachineWatch:
         self._on_change = on_change
         self._detector = detector or sleep_detector()
         self._look = look
-        self._seen = self._glance(None)
+        self._seen: object = None
+        with suppress(OSError):
+            self._seen = look()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -91,19 +97,15 @@ class MachineWatch:
             slept = self._detector.slept()
             if slept:
                 log.info("this machine slept", seconds=round(slept))
-                self._on_wake(slept)
-            self._check_interfaces()
+                self._on_wake()
+            try:
+                self._check_interfaces()
+            except OSError as error:  # no descriptor left, say
+                log.debug("the interfaces cannot be read", reason=str(error))
 
     def _check_interfaces(self) -> None:
-        now = self._glance(self._seen)
+        now = self._look()
         if now != self._seen:
-            self._seen = now
-            log.info("the network interfaces of this machine changed")
+            log.debug("the network interfaces of this machine changed")
             self._on_change()
-
-    def _glance(self, fallback: object) -> object:
-        try:
-            return self._look()
-        except OSError as error:  # no descriptor left, say: it is asked again soon
-            log.debug("the interfaces cannot be read", reason=str(error))
-            return fallback
+            self._seen = now

@@ -88,6 +88,26 @@ def test_addresses_in_vpns_are_tunnels_but_the_one_that_the_user_named() -> None
     assert presence([LO, ETH], "", 4000).tunnels == frozenset()
 
 
+def test_containers_come_and_go_without_a_change_of_where_the_node_is() -> None:
+    veth = interface("veth1a2b", Kind.CONTAINER, "fe80::7/64")
+    assert presence([LO, ETH, DOCKER, veth], "", 4000) == presence([LO, ETH], "", 4000)
+    assert presence([LO, ETH, WIFI], "", 4000) != presence([LO, ETH], "", 4000)
+    assert presence([LO, ETH, VPN], "", 4000) != presence([LO, ETH], "", 4000)
+
+
+def test_an_address_is_the_same_while_nothing_happens_to_its_interface() -> None:
+    before = presence([LO, ETH, WIFI], "", 4000)
+    without_scopes = interface("eth0", Kind.WIRED, "192.168.1.5/24", "fd00::5/64")
+    now = presence([LO, without_scopes, WIFI, VPN], "", 4000)
+    assert now.is_same_at("192.168.2.5", before)
+    assert now.is_same_at("::1", before)
+    assert not now.is_same_at("192.168.1.5", before)  # it was down, say, and is up again
+    assert not now.is_same_at("10.8.0.2", before)
+    assert not now.is_same_at("fe80::5%eth0", before)
+    assert not now.is_same_at("", before)
+    assert before.is_same_at("fe80::5%eth0", before)
+
+
 def test_this_machine_has_a_loopback_interface() -> None:
     assert any(one.kind is Kind.LOOPBACK and not one.is_used for one in read_interfaces())
 
