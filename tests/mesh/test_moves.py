@@ -1,4 +1,4 @@
-"""The interfaces of a node's machine change while it runs."""
+"""Nodes that go elsewhere: this one, whose interfaces change while it runs, and others that come back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from p2pmods.identity.records import open_record
+from p2pmods.membership.actions import Changed
 from p2pmods.mesh.interfaces import presence
 from p2pmods.mesh.kinds import Kind
 from tests.mesh.people import interface
@@ -64,3 +66,11 @@ async def test_a_sleep_ends_all_links(scene: Scene, monkeypatch: pytest.MonkeyPa
     scene.mesh._woke()
     await trio.testing.wait_all_tasks_blocked(0.01)
     assert not is_linked(scene)
+
+
+async def test_a_node_that_says_it_is_alive_is_pardoned(scene: Scene) -> None:
+    mesh, eve = scene.mesh, scene.eve
+    mesh.blame._givers.strike(eve.node_id, now=trio.current_time(), is_silence=True)
+    assert mesh.blame.is_struck(eve.node_id)
+    mesh.standing.heard(Changed(eve.node_id, open_record(eve.record)))
+    assert not mesh.blame.is_struck(eve.node_id)
