@@ -34,7 +34,7 @@ async def main(node_id: str, tag: str, port: int) -> None:
         mdns.move(here())
         say("at", *here().announced)
 
-    watch = MachineWatch(on_wake=lambda _: None, on_change=moved)
+    watch = MachineWatch(on_wake=lambda: None, on_change=moved)
     say("at", *here().announced)
     with trio.move_on_after(PATIENCE):
         await listen(mdns, watch, here())

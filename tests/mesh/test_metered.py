@@ -114,7 +114,7 @@ async def test_a_node_on_a_metered_connection_says_so_and_fetches_for_nobody(
     assert ability().is_capable
 
 
-async def test_after_a_change_of_network_it_is_asked_again_at_once(
+async def test_after_a_sleep_it_is_asked_again_at_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = trio.Event()
@@ -125,6 +125,6 @@ async def test_after_a_change_of_network_it_is_asked_again_at_once(
         return None
 
     monkeypatch.setattr(manners, "is_metered", tell)
-    scene.mesh._moved()
+    scene.mesh._woke()
     with trio.fail_after(10):
         await asked.wait()
