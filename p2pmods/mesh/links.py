@@ -165,6 +165,7 @@ class Links:
 
         After a sleep, or a change of network, nobody knows which of them are still there.
         """
+        log.info("links to other nodes end", reason=reason)
         for link in self._table:
             if not stays(link.here):
                 link.end(reason)
