@@ -114,9 +114,7 @@ async def test_a_node_on_a_metered_connection_says_so_and_fetches_for_nobody(
     assert ability().is_capable
 
 
-async def test_after_a_sleep_it_is_asked_again_at_once(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_after_a_sleep_it_is_asked_again_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = trio.Event()
 
     async def tell() -> bool | None:

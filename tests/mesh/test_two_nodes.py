@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,12 +16,16 @@ from p2pmods.directory.rendezvous import homes
 from p2pmods.fetch.proofs import Proofs
 from p2pmods.gomod.info import Info
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+from p2pmods.mesh.interfaces import look_around
+from p2pmods.mesh.kinds import Kind
 from p2pmods.mesh.wake import MachineWatch
 from p2pmods.node import meshing
 from p2pmods.testing import upstream_faults as faults
 from tests.world import SWARM, WIDGET, Client, Room, World, noise, wait_met, wait_offered
 
 if TYPE_CHECKING:
+    from p2pmods.config.values import Address
+    from p2pmods.mesh.interfaces import Presence
     from p2pmods.trust.files import Statement
 
 KINDS = ("info", "mod", "zip")
@@ -235,6 +240,12 @@ async def test_nodes_that_have_just_started_meet_before_they_go_upstream(
     assert sorted(await fetch_all([ann, bob])) == ["peer", "upstream"]
 
 
+def look_elsewhere(listen: Address | None, port: int) -> tuple[Presence, int]:
+    """The same addresses, at interfaces that were not there before."""
+    here, flags = look_around(listen, port)
+    return replace(here, kinds=frozenset({Kind.WIFI}), interfaces=()), flags
+
+
 async def test_who_wants_something_when_its_network_changes_gets_it_from_the_one_it_meets_again(
     world: World, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +264,7 @@ async def test_who_wants_something_when_its_network_changes_gets_it_from_the_one
     monkeypatch.setattr(coldstart, "QUIET", 1.5)
     asked = files_asked(world)
     start = trio.current_time()
+    monkeypatch.setattr("p2pmods.mesh.mesh.look_around", look_elsewhere)
     changes[-1]()
     assert await download(bob) == FROM_PEERS
     assert trio.current_time() - start >= 1.5  # whatever is met meanwhile
