@@ -97,7 +97,9 @@ class Heads:
     async def follow_clients(self, *, here: bool = False) -> None:
         """Put the head that a local go command holds into H, or move to it. With `here`, from local tiles only."""
         head = self._clients.latest()
-        if head is not None and not self._is_known(head) and not self._just_tried(head, here=here):
+        if head is None or self._is_known(head):
+            self.problem = None
+        elif not self._just_tried(head, here=here):
             await self._follow(head, here=here)
         if self._log.head is None:
             head = await trio.to_thread.run_sync(self._clients.newest_in_cache)

@@ -132,6 +132,24 @@ async def test_offline_a_newer_client_without_its_tiles_gets_a_clear_error(
         assert "1101" in str(node.statistics().problem)
 
 
+async def test_a_head_that_the_node_came_to_in_another_way_is_no_problem_any_more(
+    source: LogSource, data: Path, tmp_path: Path
+) -> None:
+    async with open_node(data, source, gopath=tmp_path) as node:
+        await node.prove(TOML)
+        newest = source.log.grow(500)[-1]
+        client = go_client(node, source.log.verifier_key)
+        client.latest = source.log.head()
+        install_client(client, tmp_path, tmp_path)
+        source.online = False
+        await node.follow_clients()
+        assert node.statistics().problem
+        source.online = True
+        await node.prove(newest)
+        await node.follow_clients()
+        assert node.statistics().problem is None
+
+
 async def test_gopath_may_be_a_list(source: LogSource, data: Path, tmp_path: Path) -> None:
     client = await client_of(source.log, TOML)
     install_client(client, tmp_path / "first", tmp_path / "mod")

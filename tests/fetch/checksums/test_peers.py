@@ -394,7 +394,8 @@ def another_tree(_: object, answer: object) -> object:
     log = other_log()
     if not isinstance(answer, RecordBundle):
         return NotHeld()
-    tiles = tuple(TileHashes(t.level, t.index, log.tile(t.tile)) for t in answer.tiles)
+    theirs = [(t, log.tile(t.tile)) for t in answer.tiles]
+    tiles = tuple(TileHashes(t.level, t.index, hashes) for t, hashes in theirs if hashes)
     return RecordBundle(300, answer.text.replace(b"h1:A", b"h1:B"), log.head(), tiles)
 
 
