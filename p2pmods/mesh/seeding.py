@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from p2pmods.mesh.links import Links
     from p2pmods.mesh.sowing import Sowing
     from p2pmods.mesh.standing import Standing
-    from p2pmods.swarm.pieces import ListGrew, ObjectName
+    from p2pmods.swarm.pieces import ListGrew
 
 MAX_FOLLOWERS: Final = 24  # of one object; one more is only told of the others
 TOGETHER: Final = 0.02  # seconds in which news comes together
@@ -75,7 +74,6 @@ class Seeding:
         self._standing = standing
         self._strike = strike
         self._turns = Turns()
-        self._given: Counter[tuple[ObjectName, str]] = Counter()  # bytes, by whom that follows what
 
     def serve(self) -> None:
         """Answer what comes over the links."""
@@ -116,8 +114,7 @@ class Seeding:
                 await self._tell_all(call, seed, told)
                 nursery.cancel_scope.cancel()
         finally:
-            seed.unfollow(call.peer)
-            given = self._given.pop((seed.name, call.peer), 0)
+            given = seed.unfollow(call.peer)
             if given:
                 self._giving.by_peer.add(call.peer, 0, files=1)
                 self._giving.on_given(call.peer, key, given)
@@ -181,9 +178,8 @@ class Seeding:
             data = seed.read(piece)
             await self._giving.uploads.take(len(data))
             await call.send(data)
-            seed.sent(call.peer, piece)
+            seed.sent(call.peer, piece, len(data))
             self._giving.by_peer.add(call.peer, len(data))
-            self._given[seed.name, call.peer] += len(data)
         await call.end()
 
     async def _hear_of(self, seed: Seed, node: str) -> None:

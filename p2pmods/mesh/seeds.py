@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -51,6 +51,7 @@ class Seed:
         self.have = 0
         self.maker = maker
         self.followers: dict[str, bytes] = {}  # with their signed records
+        self._given: Counter[str] = Counter()  # bytes, to each of them
         self.last_used = trio.current_time()
         self.is_needed = True  # the object is on its way here
         self._read_at = read_at
@@ -83,8 +84,10 @@ class Seed:
         self.dealing.advance(now=trio.current_time())
         return self.have & self.dealing.shown_to(node)
 
-    def sent(self, node: str, piece: int) -> None:
-        """This one went to `node`."""
+    def sent(self, node: str, piece: int, size: int) -> None:
+        """This one, of `size` bytes, went to `node`, which may have left meanwhile."""
+        if node in self.followers:
+            self._given[node] += size
         if self.dealing is not None:
             self.dealing.sent(node, piece, now=trio.current_time())
             self.changed()
@@ -106,12 +109,14 @@ class Seed:
         self.changed()
         self._on_follower(node)
 
-    def unfollow(self, node: str) -> None:
+    def unfollow(self, node: str) -> int:
+        """The bytes that were sent to `node` while it followed."""
         self.followers.pop(node, None)
         self.last_used = trio.current_time()
         if self.dealing is not None:
             self.dealing.left(node, now=trio.current_time())
             self.changed()
+        return self._given.pop(node, 0)
 
     def stop(self, reason: str) -> None:
         """Those who follow are told. Harmless when called again."""
