@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
-from p2pmods.errors import P2pmodsError, UserError
+from p2pmods.cli.streams import flush_or_give_up, give_up_stdout, prepare
+from p2pmods.errors import P2pmodsError, UserError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,7 @@ _UsageProblem: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
+    prepare()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -33,35 +36,48 @@ def run(arguments: list[str]) -> int:
     try:
         status = app(arguments, standalone_mode=False, prog_name="p2pmods")
         sys.stdout.flush()
-    except BrokenPipeError:
-        _abandon_stdout()
-        return FAILED
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else FAILED
-    except (_UsageProblem, P2pmodsError, ExceptionGroup, BaseExceptionGroup) as error:
+    except (_UsageProblem, P2pmodsError, OSError, BaseExceptionGroup) as error:
         return _explain(error)
     return status if isinstance(status, int) else 0
 
 
 def _explain(error: BaseException) -> int:
-    """Say what went wrong in one line; raises what is no P2pmodsError, for that is a mistake of ours."""
+    """Say what went wrong in one line; raises what is neither a P2pmodsError nor the system's, for that is a mistake
+    of ours."""
     found = list(leaves(error))
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in found):
         return INTERRUPTED
     for leaf in found:
         if isinstance(leaf, _UsageProblem):
             return _complain(leaf.format_message(), USAGE)  # type: ignore[attr-defined]
-        if isinstance(leaf, UserError):
-            return _complain(str(leaf), leaf.exit_code)
         if isinstance(leaf, P2pmodsError):
-            return _complain(str(leaf), FAILED)
+            return _complain(str(leaf), leaf.exit_code if isinstance(leaf, UserError) else FAILED)
+        if isinstance(leaf, OSError):
+            return _explain_system(error, leaf)
     raise error
 
 
+def _explain_system(error: BaseException, leaf: OSError) -> int:
+    """The system refused something that nobody foresaw; where in the program, only the log of `up` wants to know."""
+    from p2pmods.config.settings import LOG_VARIABLE
+
+    if isinstance(leaf, BrokenPipeError):  # the reader went away: no reason to complain
+        give_up_stdout()
+        return FAILED
+    if os.environ.get(LOG_VARIABLE) == "debug":
+        raise error
+    flush_or_give_up()
+    name = f" ({printable(str(leaf.filename))})" if leaf.filename is not None else ""
+    return _complain(f"{leaf.strerror or leaf}{name}", FAILED)
+
+
 def _complain(text: str, status: int) -> int:
-    print(f"p2pmods: {' '.join(text.split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # a stderr that takes nothing
+        print(f"p2pmods: {' '.join(text.split())}", file=sys.stderr)
     return status
 
 
@@ -72,10 +88,3 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             yield from leaves(inner)
     else:
         yield error
-
-
-def _abandon_stdout() -> None:
-    """The reader went away: keep the interpreter from complaining about it at exit."""
-    descriptor = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(descriptor, sys.stdout.fileno())
-    os.close(descriptor)

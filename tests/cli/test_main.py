@@ -102,6 +102,50 @@ def test_a_reader_that_goes_away_is_no_complaint(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+def test_a_reader_that_goes_away_before_the_node_is_ready_is_no_complaint_either(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    node = [sys.executable, "-m", "p2pmods", "up", "--data", str(tmp_path), "--listen", "127.0.0.1:0", "--no-mesh"]
+    done = subprocess.run([*node, "--upstream", "off"], stdout=write, stderr=subprocess.PIPE, check=False, timeout=30)
+    os.close(write)
+    assert (done.stderr, done.returncode) == (b"", 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+@pytest.mark.parametrize("command", ["config", "--help", "status"])
+def test_what_stdout_does_not_take_is_one_line(command: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "p2pmods", command], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.stderr, done.returncode) == (b"p2pmods: No space left on device\n", 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a descriptor as a Unix shell does")
+@pytest.mark.parametrize(("closed", "command"), [(1, "config"), (1, "no-such-command"), (2, "no-such-command")])
+def test_a_closed_stream_is_no_mistake_and_nothing_of_it_gets_into_the_other(closed: int, command: str) -> None:
+    shell = f'exec "$0" -m p2pmods {command} {closed}>&-'
+    done = subprocess.run(["sh", "-c", shell, sys.executable], capture_output=True, text=True, check=False)
+    complaint = "p2pmods: No such command 'no-such-command'.\n"
+    assert done.returncode == (0 if command == "config" else 2)
+    assert done.stdout == ""
+    assert done.stderr == (complaint if (closed, command) == (1, "no-such-command") else "")
+
+
+def test_text_that_the_encoding_of_stdout_lacks_is_escaped() -> None:
+    done = p2pmods("config", "--private", "b\u00fccher.example", env={"PYTHONIOENCODING": "ascii"})
+    assert done.status == 0
+    assert "b\\xfccher.example" in done.out
+
+
+def test_what_the_system_refuses_is_one_line_that_names_it() -> None:
+    done = p2pmods("check", "x" * 5000)
+    assert done.status == 1
+    assert done.err.startswith("p2pmods: File name too long (xxx")
+    assert len(done.err) < 300
+    assert "Traceback" in p2pmods("check", "x" * 5000, env={"P2PMODS_LOG": "debug"}).err
+
+
 def test_figures_are_short() -> None:
     assert [size(n) for n in (0, 812, 3400, 99_960, 999_600, 181_000_000, 2e13)] == [
         "0 B", "812 B", "3.4 kB", "100 kB", "1.0 MB", "181 MB", "20 TB",
