@@ -58,16 +58,21 @@ def a_node(flags: Mapping[str, object]) -> Iterator[RunningNode]:
 
 
 class Lease:
-    """Says, by a locked file, that this process uses the node of `data`."""
+    """Says, by a locked file, that this process uses the node of `data`. UserError when that cannot be written to."""
 
     def __init__(self, data: Path) -> None:
         import filelock
 
         directory = data / LEASES
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / f"{os.getpid()}-{secrets.token_hex(4)}"
         self._lock = filelock.FileLock(self.path)
-        self._lock.acquire()
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.acquire()
+        except OSError as error:
+            raise UserError(
+                f"cannot use the data directory {data}: {error.strerror or error}; choose another one with --data"
+            ) from error
 
     def release(self) -> None:
         self._lock.release(force=True)

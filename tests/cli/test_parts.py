@@ -189,6 +189,12 @@ def test_a_lease_is_seen_while_it_is_held_and_not_after(tmp_path: Path) -> None:
     assert not is_leased(tmp_path)
 
 
+def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(UserError, match=r"cannot use the data directory .*/data: Not a directory; choose another"):
+        Lease(tmp_path / "data")
+
+
 def test_what_a_dead_process_left_is_no_lease_and_is_removed(tmp_path: Path) -> None:
     (tmp_path / "leases").mkdir()
     left = tmp_path / "leases" / "123-abc"
