@@ -185,6 +185,8 @@ def setup(
 
     if undo and (strict or show):
         raise UsageError("--undo goes with neither --strict nor --print")
+    if as_json and not show:
+        raise UsageError("--json goes with --print: nothing else of setup is data")
     if show:
         setupcmd.show(flags, strict=strict, as_json=as_json)
     elif undo:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from p2pmods.cli.client import find_node
 from p2pmods.cli.context import load
 from p2pmods.cli.gosetup import (
     go_arguments,
@@ -17,13 +17,14 @@ from p2pmods.cli.gosetup import (
     value_to_restore,
     write,
 )
-from p2pmods.cli.output import note, say, say_json
+from p2pmods.cli.output import say, say_json
 from p2pmods.config.ownself import OwnAddresses
 from p2pmods.config.setup_record import delete_setup_record, read_setup_record, write_setup_record
 from p2pmods.errors import UsageError, UserError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from p2pmods.cli.gosetup import GoProxySetting
     from p2pmods.config import Config
@@ -40,11 +41,13 @@ def setup(flags: Mapping[str, object], *, strict: bool) -> None:
         say(f"already set up: GOPROXY={wanted.written}")
     else:
         write_setup_record(config.data, wanted)
-        _write_and_check(setting, wanted)
+        try:
+            _write_and_check(setting, wanted)
+        except UserError:
+            _take_back(config.data, setting, record)
+            raise
         say(f"GOPROXY was  {setting.in_force}")
         say(f"GOPROXY is   {wanted.written}")
-        if wanted.token and find_node(config.data):
-            note("p2pmods: start the running node again, so that it learns this path")
     say(f"to undo      p2pmods setup --undo   or, without p2pmods:  {shown_command(wanted.before)}")
     for line in sharing_lines(config):
         say(line)
@@ -71,6 +74,17 @@ def _write_and_check(setting: GoProxySetting, wanted: SetupRecord) -> None:
             f"go env GOPROXY still says {now}: something wins over go's settings; "
             f"to undo: {shown_command(wanted.before)}"
         )
+
+
+def _take_back(data: Path, setting: GoProxySetting, record: SetupRecord | None) -> None:
+    """Remember what was remembered before, when go wrote nothing; when that cannot be seen, the way back is kept."""
+    with contextlib.suppress(UserError):
+        if read_setting(os.environ).in_file != setting.in_file:
+            return
+        if record is None:
+            delete_setup_record(data)
+        else:
+            write_setup_record(data, record)
 
 
 def undo(flags: Mapping[str, object]) -> None:

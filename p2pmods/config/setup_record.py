@@ -60,8 +60,17 @@ def _from_json(table: dict[str, object]) -> SetupRecord:
 
 
 def write_setup_record(data: Path, record: SetupRecord) -> None:
-    """Replace the record, readable by its owner alone (it may hold a token)."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Replace the record, readable by its owner alone (it may hold a token). UserError when that cannot be done."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _replace(data, record)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {data / FILE_NAME}: {error.strerror or error}; choose another directory with --data"
+        ) from error
+
+
+def _replace(data: Path, record: SetupRecord) -> None:
     temporary = data / f".{FILE_NAME}.{secrets.token_hex(8)}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -181,3 +182,43 @@ def test_go_env_files_are_read_as_go_reads_them(tmp_path: Path) -> None:
     file.write_text("# GOPROXY=no\nGOPROXY=one\r\nlower=x\nGOPROXY=two,direct\nGOFLAGS=-a=b\nrubbish\n")
     assert read_env_file(file) == {"GOPROXY": "two,direct", "GOFLAGS": "-a=b"}
     assert read_env_file(tmp_path / "none") == {}
+
+
+@pytest.fixture
+def path_of_a_go_that_cannot_write(go_command: Path, tmp_path: Path) -> str:
+    go = tmp_path / "bin" / "go"
+    go.parent.mkdir()
+    go.write_text(f'#!/bin/sh\n[ "$2" = -w ] && exit 1\nexec "{go_command}" "$@"\n')
+    go.chmod(0o755)
+    return f"{go.parent}:{os.environ['PATH']}"
+
+
+def test_a_set_up_that_go_could_not_write_is_not_remembered(path_of_a_go_that_cannot_write: str, data: Path) -> None:
+    done = p2pmods("setup", env={"PATH": path_of_a_go_that_cannot_write})
+    assert done.status == 1
+    assert "failed" in done.err
+    assert not (data / "setup.json").exists()
+
+
+def test_what_was_set_up_is_still_remembered_when_go_can_write_no_more(
+    path_of_a_go_that_cannot_write: str, data: Path
+) -> None:
+    assert p2pmods("setup").status == 0
+    before = (data / "setup.json").read_text()
+    assert p2pmods("setup", "--strict", env={"PATH": path_of_a_go_that_cannot_write}).status == 1
+    assert (data / "setup.json").read_text() == before
+
+
+def test_a_data_directory_that_cannot_be_written_is_named_before_go_is_changed(data: Path, env_file: Path) -> None:
+    data.write_text("")
+    done = p2pmods("setup")
+    assert done.status == 1
+    assert done.err == f"p2pmods: cannot write {data}/setup.json: File exists; choose another directory with --data\n"
+    assert not env_file.exists()
+
+
+@pytest.mark.parametrize("flags", [(), ("--strict",), ("--undo",)])
+def test_what_is_no_data_is_not_printed_where_json_is_asked_for(flags: tuple[str, ...], env_file: Path) -> None:
+    done = p2pmods("setup", "--json", *flags)
+    assert (done.status, done.out) == (2, "")
+    assert not env_file.exists()
