@@ -12,9 +12,23 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+def _directory(text: str) -> Path:
+    """Path("") would be the current directory: `--data "$DIR"` without a DIR, a node in the middle of a project."""
+    if not text:
+        raise typer.BadParameter("it is empty; allowed: a directory")
+    return Path(text)
+
+
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="The node's data directory (or P2PMODS_DATA).", show_default=False),
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="The node's data directory (or P2PMODS_DATA).",
+        show_default=False,
+        parser=_directory,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

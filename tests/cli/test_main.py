@@ -68,6 +68,8 @@ def test_the_version() -> None:
         ("run",),
         ("config", "--listen", "rubbish"),
         ("config", "--listen", "0.0.0.0:1"),
+        ("config", "--data", ""),
+        ("status", "--data", ""),
         ("setup", "--undo", "--strict"),
         ("hash", "x.zip", "m@v"),
     ],
