@@ -15,6 +15,7 @@ from p2pmods.config.sources import Given, collect, default_data, parse_given
 from p2pmods.config.values import AUTO_LIMIT, AUTO_SEED_LIMIT, Address, SwarmSetting
 from p2pmods.errors import UsageError
 from p2pmods.gomod.goproxy import ProxyStep
+from p2pmods.gomod.gosumdb import SumdbSetting, format_gosumdb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,6 +81,8 @@ class _Loader:
         self._go_asked = False
 
     def config(self) -> Config:
+        if self.environ.get("CI"):  # nobody's machine: another job on its network is no neighbour
+            self.given.setdefault("mdns", Given(False, "environment CI"))
         for key, default in _DEFAULTS.items():
             if key not in self.given and (default is None or isinstance(default, tuple)):
                 self._put(key, default, "default", "")
@@ -204,11 +207,13 @@ def _text_of(value: Any, raw: object) -> str:
         case bool():
             return "true" if value else "false"
         case None:
-            return "auto" if raw == "auto" else "off"
+            return "auto" if str(raw).lower() == "auto" else "off"
         case SwarmSetting():
             return value.name if value.secret is None else f"{value.name}:(secret)"
         case Address() | Path():
             return str(value)
+        case SumdbSetting():
+            return format_gosumdb(value.redacted)
         case _ if raw is False:
             return "off"
         case (ProxyStep(), *_):

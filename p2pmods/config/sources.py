@@ -85,7 +85,7 @@ def read_config_file(path: Path) -> dict[str, Given] | None:
     if len(data) > MAX_CONFIG_FILE:
         raise UsageError(f"{path}: larger than {MAX_CONFIG_FILE} bytes")
     try:
-        table = tomllib.loads(data.decode())
+        table = tomllib.loads(data.decode("utf-8-sig"))  # some editors begin a file with a mark
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: {printable(str(error))}") from error
     for key in table:

@@ -17,6 +17,8 @@ MAX_LIST: Final = 1000
 MIN_RATE: Final = 64e3  # bytes a second: below this floor a transfer counts as broken
 MIN_SIZE: Final = 10**9  # bytes: two of the largest zips
 
+# Not all that cannot be printed: the name of a directory may hold an ideographic space, or be no UTF-8.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TRUE: Final = frozenset({"true", "on", "1", "yes"})
 _FALSE: Final = frozenset({"false", "off", "0", "no"})
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -107,7 +109,7 @@ def parse_text(raw: object) -> str:
         raise ValueError("it must be a string")  # noqa: TRY004 - every parser here says ValueError
     if len(raw) > MAX_VALUE:
         raise ValueError("it is too long")
-    if not raw.isprintable():
+    if _CONTROL.search(raw):
         raise ValueError("it holds a control character")
     return raw
 
@@ -126,7 +128,7 @@ def parse_bool(raw: object) -> bool:
 
 def parse_bool_or_auto(raw: object) -> bool | None:
     """None for `auto`."""
-    return None if raw == "auto" else parse_bool(raw)
+    return None if isinstance(raw, str) and raw.lower() == "auto" else parse_bool(raw)
 
 
 def parse_list(raw: object) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from p2pmods.errors import MalformedData
@@ -52,6 +52,11 @@ class SumdbSetting:
     def is_public(self) -> bool:
         """Whether it is the database whose key is built into go: what it proves may be given to strangers."""
         return self.verifier_key == PUBLIC_KEY
+
+    @property
+    def redacted(self) -> SumdbSetting:
+        """Without user, password and query in the URL: for what is shown."""
+        return self if self.url is None else replace(self, url=parse_url(self.url).redacted)
 
 
 def parse_gosumdb(text: str) -> SumdbSetting | None:

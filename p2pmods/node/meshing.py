@@ -167,7 +167,7 @@ class Meshing:
             data=config.data,
             listen=config.peer_listen,
             peers=config.peers,
-            mdns=config.mdns and not (is_ci and config.origins["mdns"] == "default"),
+            mdns=config.mdns,
             upload_limit=config.upload_limit,
             metered=config.metered,
             is_seed=config.seed,

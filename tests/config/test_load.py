@@ -341,6 +341,38 @@ def test_credentials_and_secrets_are_not_in_the_texts() -> None:
     assert config.swarm.secret == bytes.fromhex("ab" * 32)
 
 
+def test_credentials_of_the_checksum_database_are_not_in_the_texts_either() -> None:
+    config = load({"sumdb": "sum.golang.org https://ann:pass@h.example/p?key=pass"})
+    assert config.sumdb is not None
+    assert config.sumdb.url == "https://ann:pass@h.example/p?key=pass"
+    assert config.texts["sumdb"] == "sum.golang.org https://h.example/p"
+
+
+@pytest.mark.parametrize(
+    ("environ", "mdns", "origin"),
+    [({"CI": "true"}, False, "environment CI"), ({"CI": ""}, True, "default"),
+     ({"CI": "1", "P2PMODS_MDNS": "on"}, True, "environment P2PMODS_MDNS")],
+)  # fmt: skip
+def test_in_ci_the_default_of_mdns_is_another_and_says_so(
+    environ: dict[str, str], origin: str, *, mdns: bool
+) -> None:
+    config = load(environ=environ)
+    assert (config.mdns, config.origins["mdns"]) == (mdns, origin)
+
+
+def test_a_directory_may_have_any_name_but_one_with_control_characters(tmp_path: Path) -> None:
+    for name in ("マイ\u3000データ", "non\u00a0breaking", "no\udcffutf8"):
+        assert load({"data": str(tmp_path / name)}).data == tmp_path / name
+    for name in ("two\nlines", "\x1b[2J", "nul\0", "c1\x9b"):
+        with pytest.raises(UsageError, match="control character"):
+            load({"data": str(tmp_path / name)})
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(config_home: Path) -> None:
+    (config_home / "config.toml").write_text('\ufefflisten = "127.0.0.1:9"', encoding="utf-8")
+    assert load().listen.port == 9
+
+
 def test_an_empty_variable_is_not_set_except_where_empty_is_a_value() -> None:
     config = load(environ={"P2PMODS_UPSTREAM": "", "P2PMODS_PRIVATE": ""}, go=GO | {"GOPRIVATE": "a.example"})
     assert upstream_of(config) == ["https://goproxy.example", "direct"]
@@ -437,7 +469,7 @@ def test_nobody_is_a_seed_who_does_not_say_so() -> None:
     assert load(environ={"P2PMODS_SEED": "on"}).seed
 
 
-@pytest.mark.parametrize(("text", "value"), [("auto", None), ("yes", True), ("off", False)])
+@pytest.mark.parametrize(("text", "value"), [("auto", None), ("AUTO", None), ("yes", True), ("off", False)])
 def test_whether_a_connection_is_metered_is_told_by_the_machine_or_by_the_user(text: str, value: bool | None) -> None:
     assert load().metered is None
     config = load(flags={"metered": text})
