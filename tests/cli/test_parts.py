@@ -247,7 +247,12 @@ def test_a_program_is_found_and_its_end_is_told(tmp_path: Path) -> None:
     assert execute(sys.executable, ["python", "-c", "raise SystemExit(5)"], os.environ) == 5
     with pytest.raises(NotExecutable):
         execute(str(tmp_path), ["x"], os.environ)
+    with pytest.raises(NotExecutable, match="is a directory"):
+        find_program(str(tmp_path), {"PATH": ""})
     if os.name != "nt":
+        (tmp_path / "script").write_text("echo")
+        with pytest.raises(NotExecutable, match="permission denied"):
+            find_program(str(tmp_path / "script"), {"PATH": ""})
         assert execute(sys.executable, ["python", "-c", "import os; os.kill(os.getpid(), 9)"], os.environ) == 137
 
 
