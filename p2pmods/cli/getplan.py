@@ -64,7 +64,7 @@ def plan_targets(targets: Iterable[str]) -> Plan:
     plan = Plan()
     for target in targets:
         path = Path(target)
-        if path.is_dir():
+        if _is_directory(path):
             _add_directory(plan, path)
         elif path.name in ("go.mod", "go.work") or path.suffix == ".mod":
             _add_go_mod(plan, path)
@@ -73,6 +73,13 @@ def plan_targets(targets: Iterable[str]) -> Plan:
         else:
             _add_module(plan, target)
     return plan
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long for a file, say
+        return False
 
 
 def _add_module(plan: Plan, target: str) -> None:

@@ -173,6 +173,11 @@ def test_any_target_is_a_plan_or_one_clear_error(text: str) -> None:
         assert len(str(error).splitlines()) == 1  # noqa: PT017
 
 
+def test_a_target_longer_than_a_file_name_is_one_clear_error() -> None:
+    with pytest.raises(UsageError, match="is no target"):
+        plan_targets(["x" * 5000])
+
+
 def test_a_node_is_started_with_the_same_settings(tmp_path: Path) -> None:
     flags = {"data": "x", "upstream": "off", "offline": True, "mesh": False, "mdns": None, "peers": ["a:1", "b:2"]}
     command = node_command(tmp_path, flags)
