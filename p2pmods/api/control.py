@@ -136,8 +136,8 @@ class ControlApi:
         go_sum, origin = body.get("go_sum"), body.get("origin")
         try:
             pins = None if go_sum is None else parse_go_sum(str(go_sum).encode())
-        except MalformedData as error:
-            raise BadRequest(f"{origin or 'go.sum'}: {error}") from error
+        except (MalformedData, UnicodeError) as error:
+            raise BadRequest(f"{printable(str(origin or 'go.sum'))}: {error}") from error
         session = self._tokens.open(pins, str(origin or ""))
         return _json({"token": session.token, "url": f"{self._url()}/{session.token}"})
 

@@ -92,6 +92,16 @@ async def test_nonsense_to_the_control_api_is_a_400_that_says_what_fits(world: W
     assert len(answer.text.splitlines()) == 1
 
 
+@pytest.mark.parametrize("body", [r'{"go_sum": "\ud800"}', r'{"go_sum": "a b c d", "origin": "\ud800"}'])
+async def test_text_that_is_no_unicode_is_nonsense_too(world: World, body: str) -> None:
+    async with world.node() as node:
+        answer = await node.http.post(
+            "/-/api/v1/sessions", content=body, headers={"Authorization": f"Bearer {node.secret}"}
+        )
+    assert answer.status_code == 400
+    assert len(answer.text.splitlines()) == 1
+
+
 async def test_rm_leaves_a_tombstone_that_only_a_wish_lifts(world: World) -> None:
     world.publish()
     async with world.node() as node:
