@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SOURCE_HEADER: Final = "P2pmods-Source"
 _WEEK: Final = ("Cache-Control", "public, max-age=604800, immutable")
-_MINUTE: Final = ("Cache-Control", "public, max-age=60")
+MINUTE: Final = ("Cache-Control", "public, max-age=60")
 _CONTENT_TYPES: Final = {
     FileKind.INFO: "application/json",
     FileKind.MOD: "text/plain; charset=utf-8",
@@ -25,7 +25,7 @@ def file_answer(served: Served) -> Response:
     """200 with the file; the server adds what HEAD and Range need."""
     headers = [
         ("Content-Type", _CONTENT_TYPES[served.key.kind]),
-        _WEEK if served.lasting else _MINUTE,
+        _WEEK if served.lasting else MINUTE,
         ("ETag", f'"{served.sha256}"'),
         (SOURCE_HEADER, served.source.value),
     ]
@@ -37,7 +37,7 @@ def file_answer(served: Served) -> Response:
 
 def listing_answer(listing: Listing, content_type: str) -> Response:
     """200 with a `list`, an `@latest` or the answer to a query."""
-    headers = [("Content-Type", content_type), _MINUTE, (SOURCE_HEADER, listing.source.value)]
+    headers = [("Content-Type", content_type), MINUTE, (SOURCE_HEADER, listing.source.value)]
     return Response(200, headers, listing.body)
 
 
@@ -48,7 +48,7 @@ def failure_answer(failure: FetchFailed, *, alone: bool) -> Response:
     """
     match failure.verdict:
         case Verdict.NOT_FOUND:
-            return text(404, failure.text(), [_MINUTE])
+            return text(404, failure.text(), [MINUTE])
         case Verdict.REFUSED:
             return text(403, failure.text(), [("Cache-Control", "no-store")])
         case Verdict.UNAVAILABLE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from p2pmods.api.answers import MINUTE
 from p2pmods.api.routes import BadRoute, NodeRoute, SumdbRoute, parse_route
 from p2pmods.api.sessions import Access, Tokens
 from p2pmods.errors import MalformedData
@@ -69,7 +70,7 @@ class App:
         try:
             route, only_held = parse_route(decode_path(path))
         except (BadRoute, MalformedData) as error:
-            return text(404, str(error))
+            return text(404, str(error), [MINUTE])
         only_held = only_held or request.headers.get("disable-module-fetch", "").lower() == "true"
         match route:
             case SumdbRoute():

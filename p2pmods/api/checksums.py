@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2pmods.api.answers import failure_answer
+from p2pmods.api.answers import MINUTE, failure_answer
 from p2pmods.errors import InvalidPath, InvalidVersion, NotFound, Refused, SourceError, SumdbError, Unavailable
 from p2pmods.fetch.outcome import FetchFailed, verdict_of
 from p2pmods.gomod.escape import unescape_path, unescape_version
@@ -43,7 +43,7 @@ class ChecksumApi:
         """404 sends go on to the next proxy or to the database; after a 200 for `supported` it asks only us."""
         checksums = self._checksums
         if checksums is None or route.name not in self._names:
-            return text(404, "not found: this node does not serve that checksum database")
+            return text(404, "not found: this node does not serve that checksum database", [MINUTE])
         try:
             return await self._endpoint(checksums, route.endpoint, only_held)
         except (SourceError, SumdbError) as error:

@@ -82,7 +82,7 @@ def _module_route(rest: str) -> Route:
         return QueryRoute(unescape_path(rest.removesuffix("/@latest")), None)
     escaped_path, found, name = rest.rpartition("/@v/")
     if not found or "/" in name:
-        raise BadRoute(f"not found: {printable(rest)} is no path of the module proxy protocol")
+        raise BadRoute(f"not found: /{printable(rest)} is no path of the module proxy protocol")
     path = unescape_path(escaped_path)
     if name == "list":
         return ListRoute(path)

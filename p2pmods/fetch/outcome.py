@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_ERROR_LINES: Final = 8  # cmd/go/internal/web: go prints at most this many lines of a text/plain error …
 MAX_ERROR_BYTES: Final = 640  # … and about this many bytes of them
+MAX_NAME: Final = 240  # … of which the name and the hint may have so many each
+MIN_REASON: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,14 @@ class FetchFailed(P2pmodsError):
 
     def text(self) -> str:
         """The answer's body: what happened, then one line a source, within what go prints."""
-        lines = [f"p2pmods: {self.name}: {self.verdict.value}"]
+        name = printable(self.name.encode("ascii", "backslashreplace"), MAX_NAME)
+        lines = [f"p2pmods: {name}: {self.verdict.value}"]
         if self.hint:
-            lines.append(printable(self.hint, 300))
+            lines.append(printable(self.hint, MAX_NAME))
         room = MAX_ERROR_BYTES - sum(len(line.encode()) + 1 for line in lines)
-        sources = self.tried[: MAX_ERROR_LINES - len(lines)]
+        sources = self.tried[: min(MAX_ERROR_LINES - len(lines), max(1, room // MIN_REASON))]
         for error in sources:
-            each = max(40, room // len(sources))
+            each = max(MIN_REASON, room // len(sources)) - 1
             lines.append(printable(f"{error.source}: {error.reason}", each))
         return "\n".join(lines) + "\n"
 

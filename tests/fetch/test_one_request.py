@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from p2pmods.errors import Unavailable
+from p2pmods.fetch.outcome import FetchFailed, Verdict
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.testing import upstream_faults as faults
 from tests.world import WIDGET, World
@@ -129,6 +131,32 @@ async def test_an_error_text_fits_what_go_prints(world: World) -> None:
     assert "\n\n" not in text
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/example.org/{'x' * 5000}/@v/list",
+        f"/example.org/{'x' * 200}/@v/v1.0.0-{'y' * 200}.mod",
+        "/sumdb/sum.example.org/" + "%e2%82%ac" * 800,
+        "/sumdb/sum.example.org/two%c2%85lines",
+    ],
+)
+async def test_so_does_one_that_names_an_endless_path(world: World, path: str) -> None:
+    async with world.node() as node:
+        text = (await node.get(path)).text
+    assert text.startswith("p2pmods: ")
+    assert ": not found\n" in text
+    assert len(text.encode()) <= 648
+    assert len(text.splitlines()) <= 4
+
+
+def test_however_many_were_asked_and_whatever_they_said_go_can_print_it() -> None:
+    tried = [Unavailable(f"https://proxy{n}.example", "y" * 500) for n in range(9)]
+    text = FetchFailed("x" * 900, Verdict.UNAVAILABLE, tried, "z" * 900).text()
+    assert len(text) <= 648
+    assert len(text.splitlines()) <= 8
+    assert "proxy0.example" in text
+
+
 @pytest.mark.parametrize("ask", ["header", "prefix"])
 async def test_a_request_for_what_is_held_goes_nowhere_else(world: World, ask: str) -> None:
     world.publish()
@@ -189,7 +217,8 @@ async def test_a_query_that_is_no_version_is_resolved_by_the_upstream_and_not_ke
 )
 async def test_hostile_paths_reach_nobody(world: World, path: str) -> None:
     async with world.node() as node:
-        assert (await node.get(path)).status_code == 404
+        answer = await node.get(path)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "public, max-age=60")
     assert world.upstream.requests == []
 
 
