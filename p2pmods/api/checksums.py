@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2pmods.api.answers import MINUTE, failure_answer
-from p2pmods.errors import InvalidPath, InvalidVersion, NotFound, Refused, SourceError, SumdbError, Unavailable
+from p2pmods.errors import (
+    InvalidPath,
+    InvalidVersion,
+    MalformedData,
+    NotFound,
+    Refused,
+    SourceError,
+    SumdbError,
+    Unavailable,
+)
 from p2pmods.fetch.outcome import FetchFailed, verdict_of
 from p2pmods.gomod.escape import unescape_path, unescape_version
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.httpd.message import Response, text
+from p2pmods.sumdb.tiles import parse_tile_path
+from p2pmods.wire.proofs import AskTile, TileBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,21 +51,27 @@ class ChecksumApi:
         self._is_public = is_public
 
     async def answer(self, route: SumdbRoute, *, only_held: bool, alone: bool) -> Response:
-        """404 sends go on to the next proxy or to the database; after a 200 for `supported` it asks only us."""
+        """404 sends go on to the next proxy or to the database; after a 200 for `supported` it asks only us.
+
+        `only_held`: nobody is asked, and what is not here is a 404 whatever go was told before.
+        """
         checksums = self._checksums
         if checksums is None or route.name not in self._names:
             return text(404, "not found: this node does not serve that checksum database", [MINUTE])
         try:
-            return await self._endpoint(checksums, route.endpoint, only_held)
+            if only_held:
+                _check_held(checksums, route.endpoint)
+            return await self._endpoint(checksums, route.endpoint)
         except (SourceError, SumdbError) as error:
             source = error if isinstance(error, SourceError) else Unavailable(checksums.name, str(error))
             failure = FetchFailed(f"sumdb {route.endpoint}", verdict_of([source]), [source])
             if not isinstance(source, NotFound):
                 self._failures.add(failure)
             # After `supported` go asks nobody else, and a 404 would say that the module has no record.
-            return failure_answer(failure, alone=alone or route.endpoint != "supported")
+            is_asked_alone = route.endpoint != "supported" and not only_held
+            return failure_answer(failure, alone=alone or is_asked_alone)
 
-    async def _endpoint(self, checksums: Checksums, endpoint: str, only_held: bool) -> Response:
+    async def _endpoint(self, checksums: Checksums, endpoint: str) -> Response:
         kind, _, rest = endpoint.partition("/")
         if kind == "supported" and not rest:
             await checksums.supported()
@@ -65,13 +82,32 @@ class ChecksumApi:
             module = _module(rest)
             if not self._is_public(module.path):
                 raise Refused(checksums.name, f"{module.path} is private here (no_sumdb): it is never asked about")
-            if only_held and checksums.held_proof(module) is None:
-                raise Unavailable(checksums.name, "the record is not held, and the request asks for nothing else")
             return text_body(await checksums.lookup(module), _NOW)
         if kind == "tile":
             tile = await checksums.tile(rest)
             return Response(200, [("Content-Type", "application/octet-stream"), _WEEK], tile)
         raise NotFound(checksums.name, "no such endpoint")
+
+
+def _check_held(checksums: Checksums, endpoint: str) -> None:
+    """Raises Unavailable for an answer that somebody would have to be asked for."""
+    kind, _, rest = endpoint.partition("/")
+    is_held = checksums.statistics().state != "unreached"
+    if kind == "lookup":
+        is_held = is_held and checksums.held_proof(_module(rest)) is not None
+    elif kind == "tile":
+        is_held = is_held and _is_held_tile(checksums, rest)
+    if not is_held:
+        raise Unavailable(checksums.name, "not held, and the request asks for nothing else")
+
+
+def _is_held_tile(checksums: Checksums, path: str) -> bool:
+    try:
+        tile = parse_tile_path(path)
+        question = AskTile(checksums.name, tile.level, tile.index, tile.width)
+    except (MalformedData, ValueError):  # a data tile, which is never kept, nonsense, or beyond any tree
+        return False
+    return isinstance(checksums.reply(question), TileBytes)
 
 
 def text_body(body: bytes, caching: tuple[str, str]) -> Response:

@@ -175,6 +175,28 @@ async def test_a_request_for_what_is_held_goes_nowhere_else(world: World, ask: s
         assert await get() == 200
 
 
+async def test_so_does_one_for_the_checksum_database(world: World) -> None:
+    world.publish()
+    world.log.grow(300)
+    endpoints = ["supported", "latest", f"lookup/{WIDGET}", "tile/8/0/001.p/45", "tile/8/0/000"]
+    data_tile = "tile/8/data/000"
+
+    async with world.node() as node:
+
+        async def statuses(prefix: str, *endpoints: str) -> list[int]:
+            return [(await node.get(f"{prefix}/sumdb/{world.log.name}/{one}")).status_code for one in endpoints]
+
+        assert await statuses("/cached-only", *endpoints, data_tile) == [404] * 6
+        assert world.upstream.requests == []
+        assert await statuses("", *endpoints, data_tile) == [200] * 6
+        asked = len(world.upstream.requests)
+        absent = (data_tile, "tile/8/0/nonsense", "tile/8/0/" + "x999/" * 6 + "999")
+        assert await statuses("/cached-only", *endpoints, *absent) == [200] * 5 + [404] * 3
+        answer = await node.get(f"/cached-only/sumdb/{world.log.name}/{data_tile}")
+        assert "temporarily unavailable" in answer.text
+        assert len(world.upstream.requests) == asked
+
+
 async def test_an_info_is_synthesised_when_only_it_is_missing_and_never_kept(world: World) -> None:
     world.publish()
     world.upstream.fault("v1.0.0.info", faults.status(404))
