@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,25 +14,33 @@ from p2pmods.errors import printable
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+CLEAR_LINE: Final = "\r\x1b[2K"
 MAX_VALUE: Final = 1000  # characters of one value; a hostile answer must not fill the disk
 
 
 def configure_logs(*, verbose: bool = False) -> None:
     """Send this process's events to stderr."""
     human = sys.stderr.isatty()
-    renderer: Any = structlog.dev.ConsoleRenderer(colors=human) if human else structlog.processors.JSONRenderer()
+    renderers: list[Any] = [structlog.processors.JSONRenderer()]
+    if human:
+        renderers = [structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR")), _on_a_line_of_its_own]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
             structlog.processors.format_exc_info,
             escape_values,
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _on_a_line_of_its_own(_logger: object, _name: str, line: str) -> str:
+    """In the place of the line that `up` keeps current."""
+    return f"{CLEAR_LINE}{line}"
 
 
 def escape_values(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -10,12 +10,12 @@ import trio
 
 from p2pmods.cli.meshtext import living, seed_text
 from p2pmods.cli.output import plural, size
+from p2pmods.logs import CLEAR_LINE
 
 if TYPE_CHECKING:
     from p2pmods.node import Node
 
 EVERY: Final = 1.0  # seconds
-_CLEAR: Final = "\r\x1b[2K"
 
 
 async def show_live(node: Node) -> None:
@@ -25,12 +25,12 @@ async def show_live(node: Node) -> None:
         while True:
             line = status_line(node.duties.status())[: shutil.get_terminal_size().columns - 1]
             if line != last:
-                sys.stderr.write(f"{_CLEAR}{line}")
+                sys.stderr.write(f"{CLEAR_LINE}{line}")
                 sys.stderr.flush()
                 last = line
             await trio.sleep(EVERY)
     finally:
-        sys.stderr.write(_CLEAR)
+        sys.stderr.write(CLEAR_LINE)
         sys.stderr.flush()
 
 

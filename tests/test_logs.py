@@ -1,0 +1,61 @@
+"""The log of `up`: for a person on a terminal, for a program elsewhere, and safe for both."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from p2pmods.logs import CLEAR_LINE, configure_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Stream(io.StringIO):
+    """A stderr that is a terminal, or is not."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+@pytest.fixture(autouse=True)
+def _configuration_afterwards() -> Iterator[None]:
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+def logged(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> str:
+    stream = Stream(is_terminal=is_terminal)
+    monkeypatch.setattr("sys.stderr", stream)
+    configure_logs()
+    structlog.get_logger().warning("something came", of="a\x1b[2Jpeer")
+    return stream.getvalue()
+
+
+def test_elsewhere_than_on_a_terminal_it_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = json.loads(logged(monkeypatch, is_terminal=False))
+    assert (line["event"], line["level"], line["of"]) == ("something came", "warning", "a\\x1b[2Jpeer")
+
+
+def test_on_a_terminal_a_line_takes_the_place_of_the_live_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    text = logged(monkeypatch, is_terminal=True)
+    assert text.startswith(CLEAR_LINE)
+    assert text.endswith("\n")
+    assert "something came" in text
+    assert "\x1b[2J" not in text
+
+
+def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = logged(monkeypatch, is_terminal=True)
+    assert "\x1b" not in text.removeprefix(CLEAR_LINE)
