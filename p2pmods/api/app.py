@@ -74,7 +74,7 @@ class App:
         only_held = only_held or request.headers.get("disable-module-fetch", "").lower() == "true"
         match route:
             case SumdbRoute():
-                return await self._checksums.answer(route, only_held=only_held, alone=access.strict)
+                return await self._checksums.answer(route, access, only_held=only_held)
             case NodeRoute():
                 return text(404, "not found")
             case _:

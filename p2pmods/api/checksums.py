@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from p2pmods.api.routes import SumdbRoute
+    from p2pmods.api.sessions import Access
     from p2pmods.fetch.checksums import Checksums
     from p2pmods.fetch.failures import Failures
 
@@ -50,7 +51,7 @@ class ChecksumApi:
         self._failures = failures
         self._is_public = is_public
 
-    async def answer(self, route: SumdbRoute, *, only_held: bool, alone: bool) -> Response:
+    async def answer(self, route: SumdbRoute, access: Access, *, only_held: bool) -> Response:
         """404 sends go on to the next proxy or to the database; after a 200 for `supported` it asks only us.
 
         `only_held`: nobody is asked, and what is not here is a 404 whatever go was told before.
@@ -68,8 +69,10 @@ class ChecksumApi:
             if not isinstance(source, NotFound):
                 self._failures.add(failure)
             # After `supported` go asks nobody else, and a 404 would say that the module has no record.
+            if access.session is not None and route.endpoint.startswith("lookup/"):
+                access.session.record_failure(failure)
             is_asked_alone = route.endpoint != "supported" and not only_held
-            return failure_answer(failure, alone=alone or is_asked_alone)
+            return failure_answer(failure, alone=access.strict or is_asked_alone)
 
     async def _endpoint(self, checksums: Checksums, endpoint: str) -> Response:
         kind, _, rest = endpoint.partition("/")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.cli.output import duration, plural, size
 from p2pmods.errors import printable
-from p2pmods.gomod.module import FileKind
 
 if TYPE_CHECKING:
     from p2pmods.cli.client import RunningNode
@@ -19,7 +18,7 @@ _NAMES: Final = (
     (("upstream",), "upstream"),
     (("vcs",), "version control"),
 )
-_FILE_ENDINGS: Final = tuple(f".{kind.value}" for kind in FileKind)
+_WANTED: Final = (".mod", ".zip")  # an .info may be asked for to see whether there is such a module
 MAX_ASKED: Final = 3  # sources named for a missing module
 
 
@@ -60,8 +59,8 @@ def summary(report: dict[str, Any]) -> str:
 
 def missing_text(missing: list[dict[str, Any]]) -> str:
     """Which file is missing and who was asked for it; the first one, and how many more."""
-    files = [one for one in missing if one["name"].endswith(_FILE_ENDINGS)]
-    # `go get a/b/c` also probes a/b and a: the longest name is the one that was meant.
+    files = [one for one in missing if one["name"].endswith(_WANTED)]
+    # `go get a/b/c` also probes a/b and a: the longest name is the one that was meant, or its proof.
     first = files[0] if files else max(missing, key=lambda one: len(one["name"]))
     asked = [f"{printable(source)}: {printable(reason)}" for source, reason in first["tried"]]
     more = [f"{len(asked) - MAX_ASKED} more"] if len(asked) > MAX_ASKED else []

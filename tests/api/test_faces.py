@@ -62,6 +62,17 @@ async def test_head_and_range_on_what_is_not_here_yet_fetch_it_first(world: Worl
         assert (part.status_code, part.content) == (206, world.zips[WIDGET][2:6])
 
 
+async def test_a_proof_that_a_command_could_not_have_is_missing(world: World) -> None:
+    world.publish(recorded=False)
+    async with world.node() as node:
+        mine = await node.control("POST", "sessions", {})
+        answer = await node.get(f"/{mine['token']}/sumdb/{world.log.name}/lookup/{WIDGET}")
+        assert answer.status_code == 404
+        await node.get(f"/{mine['token']}/sumdb/{world.log.name}/tile/8/0/999")
+        missing = (await node.control("GET", f"sessions/{mine['token']}"))["missing"]
+    assert [one["name"] for one in missing] == [f"sumdb lookup/{WIDGET}"]
+
+
 async def test_what_a_command_got_is_counted_for_that_command_alone(world: World) -> None:
     world.publish()
     async with world.node() as node:

@@ -70,6 +70,9 @@ def test_the_last_line_names_what_is_missing_only_when_the_command_failed() -> N
     probes = [{"name": f"{name}@latest", "reason": "not found", "tried": []} for name in ("a.example", "a.example/b")]
     assert missing_text(probes).startswith("missing a.example/b@latest")
     assert missing_text([*probes, *missing]).startswith("missing a.example/b@v1.0.0.zip")
+    names = ("a.example@v1.0.0.info", "sumdb lookup/a.example/b@v1.0.0")
+    unproven = [{"name": name, "reason": "not found", "tried": []} for name in names]
+    assert missing_text(unproven).startswith("missing sumdb lookup/a.example/b@v1.0.0")
     assert "missing" not in last_line(report(missing=missing), 0, fresh=False)
     assert "missing" in last_line(report(missing=missing), 1, fresh=False)
     nothing = report(modules=0, bytes=0, sources={})
