@@ -36,9 +36,11 @@ def status_from_disk(data: Path) -> dict[str, Any]:
     from p2pmods.fetch.report import status_report
     from p2pmods.fetch.thinning import limit_on
     from p2pmods.store.stored import StoreStatistics, Traffic
+    from p2pmods.trust.evidence import SourceKind
 
     if not (data / "modules").is_dir():
-        nothing = StoreStatistics(0, 0, 0, 0, (), {}, Traffic(), {}, Traffic(), None)
+        none = {str(kind): Traffic() for kind in SourceKind}
+        nothing = StoreStatistics(0, 0, 0, 0, (), none, Traffic(), none, Traffic(), None)
         return status_report(nothing, None, None)
     try:
         config = load({"data": str(data)}, show_notices=False)

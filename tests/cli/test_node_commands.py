@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from p2pmods.trust.evidence import SourceKind
 from tests.cli.world import COLOUR, GREET, World, read_until, wait_for
 
 if TYPE_CHECKING:
@@ -145,7 +146,9 @@ async def test_the_same_from_disk_when_no_node_runs(world: World) -> None:
 
 
 async def test_where_no_node_ever_ran_nothing_is_made_by_looking(world: World) -> None:
-    assert json.loads((await world.p2pmods("status", "--json")).out)["held"]["modules"] == 0
+    status = json.loads((await world.p2pmods("status", "--json")).out)
+    assert status["held"]["modules"] == 0
+    assert status["traffic"] == {str(kind): {"files": 0, "bytes": 0} for kind in SourceKind}
     for command in (["why", str(GREET)], ["verify", "--all"], ["rm", str(GREET)]):
         ended = await world.p2pmods(*command)
         assert ended.status == 1
