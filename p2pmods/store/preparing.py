@@ -80,7 +80,9 @@ def lock(layout: Layout) -> filelock.BaseFileLock:
         raise StoreInUse(
             f"{layout.data} is in use by {owner}: stop it first, or choose another --data directory"
         ) from None
-    except (OSError, NotImplementedError) as error:
+    except OSError as error:
+        raise fs.store_error("write into", layout.data, error) from error
+    except NotImplementedError as error:
         raise StoreError(f"cannot lock {layout.data}: {error}; choose a --data directory on a local disk") from error
     try:
         fs.write_derived(layout.data / _OWNER, layout.tmp / _OWNER, f"{os.getpid()}\n".encode())

@@ -192,6 +192,15 @@ def test_a_read_only_directory_is_refused(as_ordinary_user: Path) -> None:
 
 
 @posix
+def test_a_lock_that_may_not_be_taken_is_no_matter_of_the_kind_of_disk(as_ordinary_user: Path) -> None:
+    data = as_ordinary_user / "data"
+    Store.open(data).close()
+    (data / "lock").chmod(0o400)
+    with pytest.raises(StoreError, match=r"cannot write into .*: permission denied"):
+        Store.open(data)
+
+
+@posix
 def test_a_store_that_becomes_read_only_still_serves(as_ordinary_user: Path) -> None:
     data = as_ordinary_user / "data"
     store = Store.open(data)
