@@ -16,7 +16,7 @@ from p2pmods.gomod.paths import check_path
 from p2pmods.gomod.semver import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
 ALL_KINDS = frozenset(FileKind)
@@ -65,10 +65,12 @@ def plan_targets(targets: Iterable[str]) -> Plan:
     for target in targets:
         path = Path(target)
         if _is_directory(path):
-            _add_directory(plan, path)
-        elif path.name in ("go.mod", "go.work") or path.suffix == ".mod":
+            _add_directory(plan, path, os.environ)
+        elif path.name == "go.work":
+            _add_directory(plan, path.parent, {**os.environ, "GOWORK": str(path.absolute())})
+        elif path.suffix == ".mod":
             _add_go_mod(plan, path)
-        elif path.name == "go.sum" or path.suffix == ".sum":
+        elif path.suffix == ".sum":
             _add_go_sums(plan, (path,))
         else:
             _add_module(plan, target)
@@ -110,9 +112,9 @@ def _add_query(plan: Plan, query: Query) -> None:
     plan.queries.append(query)
 
 
-def _add_directory(plan: Plan, directory: Path) -> None:
+def _add_directory(plan: Plan, directory: Path, environ: Mapping[str, str]) -> None:
     """What `check` looks at, and the `.info` of every zip, which `go mod download` asks for."""
-    files = find_go_files(directory, os.environ)
+    files = find_go_files(directory, environ)
     if files is None:
         raise UserError(f"there is no go.mod or go.sum in {directory.absolute()} or above it")
     mods = [load_go_mod(path) for path in files.mods]
@@ -121,7 +123,7 @@ def _add_directory(plan: Plan, directory: Path) -> None:
     else:
         for mod in mods:
             _add_all(plan, required_modules(mod))
-    _, toolchain = toolchain_of(mods, os.environ)
+    _, toolchain = toolchain_of(mods, environ)
     if toolchain is not None:
         plan.files[toolchain] = None
 

@@ -176,6 +176,21 @@ def test_any_target_is_a_plan_or_one_clear_error(text: str) -> None:
         assert len(str(error).splitlines()) == 1  # noqa: PT017
 
 
+@pytest.mark.parametrize("setting", ["", "off"])
+def test_a_go_work_is_all_modules_of_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv("GOWORK", setting)
+    (tmp_path / "go.work").write_text("go 1.21\nuse ./a\nuse ./b\n")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "go.mod").write_text(f"module m/{name}\nrequire example.com/{name} v1.0.0\n")
+    modules = [str(module) for module in plan_targets([str(tmp_path / "go.work")]).modules]
+    assert modules == ["example.com/a@v1.0.0", "example.com/b@v1.0.0"]
+    with pytest.raises(UserError, match="cannot read"):
+        plan_targets([str(tmp_path / "a" / "go.work")])
+
+
 def test_a_target_longer_than_a_file_name_is_one_clear_error() -> None:
     with pytest.raises(UsageError, match="is no target"):
         plan_targets(["x" * 5000])
