@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 APP: Final = "p2pmods"
 MAX_CONFIG_FILE: Final = 1 << 20
+_CREDENTIALS: Final = re.compile(r"//[^/,|\s]*@")  # of a URL, in a list of them or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def parse_given(setting: Setting, given: Given) -> object:
             return setting.parse(_from_file(setting, given))
         return setting.parse(given.raw)
     except ValueError as error:
-        shown = "the secret value" if setting.secret else repr(printable(str(given.raw)))
+        shown = "the secret value" if setting.secret else repr(printable(_CREDENTIALS.sub("//…@", str(given.raw))))
         raise UsageError(
             f"{setting.key} ({given.origin}): {shown} will not do, {printable(str(error))}; "
             f"allowed: {setting.allowed}"

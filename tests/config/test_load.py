@@ -206,6 +206,21 @@ def test_a_wrong_secret_is_not_repeated() -> None:
     assert "deadbeef" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("upstream", "https://good.example,ftp://ann:pass@h.example"),
+        ("upstream", "https://ann:pass@h.example:99999|direct"),
+        ("sumdb", "sum.golang.org ftp://ann:pass@h.example"),
+    ],
+)
+def test_credentials_in_a_wrong_value_are_not_repeated(key: str, text: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        load({key: text})
+    assert "pass" not in str(raised.value)
+    assert "h.example" in str(raised.value)
+
+
 def test_an_unknown_key_in_a_file_is_an_error_that_names_the_closest(config_home: Path) -> None:
     (config_home / "config.toml").write_text('upsteam = "off"\n')
     with pytest.raises(UsageError, match=r"unknown key upsteam \(did you mean upstream\?\)"):
