@@ -23,7 +23,7 @@ from p2pmods.cli.client import RunningNode, find_node, read_node_file
 from p2pmods.cli.context import data_directory_of_flags
 from p2pmods.cli.output import note
 from p2pmods.config.settings import BY_KEY
-from p2pmods.errors import UserError, printable
+from p2pmods.errors import UsageError, UserError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,8 +113,10 @@ def _start_or_find(data: Path, flags: Mapping[str, object]) -> tuple[RunningNode
             node = _wait_ready(data, process)
             if node is not None:
                 return node, process
-            if process.wait() != BUSY or time.monotonic() > deadline:
-                raise UserError(f"the node did not start: {_last_line(complaints)}")
+            status = process.wait()
+            if status != BUSY or time.monotonic() > deadline:
+                kind = UsageError if status == UsageError.exit_code else UserError  # whose setting was it?
+                raise kind(f"the node did not start: {_last_line(complaints)}")
         node = _wait_for_another(data)
         if node is not None:
             return node, None

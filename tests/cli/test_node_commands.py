@@ -280,8 +280,20 @@ async def test_a_command_that_does_not_exist_is_127_and_starts_nothing(world: Wo
 
 
 async def test_a_node_that_cannot_start_is_one_line(world: World) -> None:
-    ended = await world.p2pmods("run", "--sumdb", "rubbish", sys.executable, "-c", "")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = f"127.0.0.1:{server.getsockname()[1]}"
+        ended = await world.p2pmods("run", "--listen", taken, sys.executable, "-c", "")
     assert ended.status == 1
+    assert f"the node did not start: {taken} is taken by" in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("run", sys.executable, "-c", ""), ("get", str(GREET))])
+async def test_a_wrong_setting_is_wrong_usage_of_whatever_starts_the_node(
+    world: World, command: tuple[str, ...]
+) -> None:
+    ended = await world.p2pmods(command[0], "--sumdb", "rubbish", *command[1:])
+    assert ended.status == 2
     assert "the node did not start: sumdb" in ended.err
     assert len(ended.err.splitlines()) == 1
 
