@@ -134,6 +134,12 @@ def test_a_closed_stream_is_no_mistake_and_nothing_of_it_gets_into_the_other(clo
     assert done.stderr == (complaint if (closed, command) == (1, "no-such-command") else "")
 
 
+def test_ctrl_c_while_the_command_is_still_loaded_shows_no_stack_trace(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    done = p2pmods("status", env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"})
+    assert (done.status, done.err) == (130, "")
+
+
 def test_text_that_the_encoding_of_stdout_lacks_is_escaped() -> None:
     done = p2pmods("config", "--private", "b\u00fccher.example", env={"PYTHONIOENCODING": "ascii"})
     assert done.status == 0
