@@ -88,7 +88,8 @@ class Listings:
         """`@latest` (`query` None) or `@v/<query>.info`. Raises as `versions` does."""
         if query is None:
             return await self._get(path, _LATEST, partial(self._upstream.fetch_latest, path), only_held=only_held)
-        return await self._get(path, query, partial(self._upstream.fetch_query, path, query), only_held=only_held)
+        ask = partial(self._upstream.fetch_query, path, query)
+        return await self._get(path, _key_of(query), ask, only_held=only_held)
 
     async def _get(
         self, path: str, what: str, ask: Callable[[], Awaitable[tuple[bytes, Source]]], *, only_held: bool
@@ -170,7 +171,7 @@ class Listings:
             raise FetchFailed(_name(path, what), verdict_of(tried), tried)
         version = parse_info(known.body).version
         if version not in held:
-            hint = f"{what} was {version} when last asked, which is not held here"
+            hint = f"{_bare(what)} was {version} when last asked, which is not held here"
             raise FetchFailed(_name(path, what), Verdict.UNAVAILABLE, tried, hint)
         return Listing(known.body, SourceKind.STORE)
 
@@ -180,8 +181,17 @@ async def no_neighbours(path: str) -> list[str]:
     return []
 
 
+def _key_of(query: str) -> str:
+    """What the answer to a query is kept under. A branch may be called `list`, which is not the list."""
+    return f"?{query}" if query in (_LIST, _LATEST) else query
+
+
 def _name(path: str, what: str) -> str:
-    return f"{path}/@v/list" if what == _LIST else f"{path}@{what.removeprefix('@')}"
+    return f"{path}/@v/list" if what == _LIST else f"{path}@{_bare(what)}"
+
+
+def _bare(what: str) -> str:
+    return what.lstrip("@?")
 
 
 def _checked(path: str, what: str, body: bytes) -> bytes:

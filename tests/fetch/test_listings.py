@@ -127,6 +127,26 @@ async def test_a_branch_offline_is_what_it_last_was_if_that_is_held(world: World
         assert (await node.get(branch)).json() == {"Version": "v1.0.0"}
 
 
+@pytest.mark.parametrize("branch", ["list", "@latest"])
+async def test_a_branch_may_be_called_as_what_go_asks_for(world: World, branch: str) -> None:
+    world.publish()
+    world.publish(NEWER)
+    query = f"/{WIDGET.path}/@v/{branch}.info"
+    world.upstream.files[query] = world.upstream.files[f"/{WIDGET.path}/@v/v1.0.0.info"]
+    async with world.node() as node:
+        await hold(node, WIDGET, NEWER)
+        for _ in range(2):
+            assert (await node.get(query)).json()["Version"] == "v1.0.0"
+            assert (await node.get(LIST)).text == "v1.0.0\nv1.1.0\n"
+            assert (await node.get(LATEST)).json()["Version"] == "v1.1.0"
+    async with world.node(offline=True) as node:
+        assert (await node.get(LIST)).text == "v1.0.0\nv1.1.0\n"
+        assert (await node.get(LATEST)).json()["Version"] == "v1.1.0"
+        assert (await node.get(query)).json()["Version"] == "v1.0.0"
+        never = await node.get(query.replace("widget", "other"))
+        assert never.text.startswith(f"p2pmods: example.org/acme/other@{branch.removeprefix('@')}: ")
+
+
 async def test_an_unknown_module_is_404_quickly_and_once(world: World) -> None:
     async with world.node() as node:
         for _ in range(3):
