@@ -123,7 +123,7 @@ def _add_directory(plan: Plan, directory: Path, environ: Mapping[str, str]) -> N
     else:
         for mod in mods:
             _add_all(plan, required_modules(mod))
-    _, toolchain = toolchain_of(mods, environ)
+    _, toolchain = toolchain_of(files, mods, environ)
     if toolchain is not None:
         plan.files[toolchain] = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from p2pmods.cli.gofiles import GoFiles, load_go_mod, load_go_sum, read_sums
@@ -42,7 +42,7 @@ def needs_of(files: GoFiles, environ: Mapping[str, str]) -> Needs:
             keys.append(FileKey(module, FileKind.ZIP))
     if not keys and any(_asks_for_something(mod) for mod in mods):
         raise UserError(f"{files.root} requires modules, but there is no go.sum: run `go mod tidy` first")
-    name, file = toolchain_of(mods, environ)
+    name, file = toolchain_of(files, mods, environ)
     return Needs(tuple(keys), name, file)
 
 
@@ -63,8 +63,12 @@ def required_modules(mod: ModFile) -> list[ModuleVersion]:
     return found
 
 
-def toolchain_of(mods: list[ModFile], environ: Mapping[str, str]) -> tuple[str | None, FileKey | None]:
+def toolchain_of(
+    files: GoFiles, mods: list[ModFile], environ: Mapping[str, str]
+) -> tuple[str | None, FileKey | None]:
     """The toolchain that go would have to download for these main modules, and its zip."""
+    if files.work is not None:  # its toolchain line is the one that counts
+        mods = [load_go_mod(files.work), *(replace(mod, toolchain=None) for mod in mods)]
     local = _local_go(environ)
     name = needed_toolchain(mods, local)
     if name is None:

@@ -17,6 +17,7 @@ from p2pmods.cli.client import NODE_FILE, RunningNode, find_node, read_node_file
 from p2pmods.cli.getplan import Query, plan_targets
 from p2pmods.cli.gofiles import find_go_files, load_go_sum, read_sums
 from p2pmods.cli.lease import Lease, is_leased, node_command
+from p2pmods.cli.needs import needs_of
 from p2pmods.cli.portholder import process_on
 from p2pmods.cli.process import NoSuchProgram, NotExecutable, execute, find_program
 from p2pmods.cli.runcmd import last_line, remove_tree
@@ -111,6 +112,24 @@ def test_a_workspace_has_the_sums_of_all_its_modules(tmp_path: Path) -> None:
     assert alone.work is None
     named = find_go_files(tmp_path, {"GOWORK": str(tmp_path / "go.work")})
     assert named == files
+
+
+@pytest.mark.parametrize(
+    ("work", "mod", "needed"),
+    [
+        ("go 1.21\ntoolchain go1.99.1\n", "go 1.21\n", "go1.99.1"),
+        ("go 1.99\n", "go 1.21\n", "go1.99.0"),
+        ("go 1.21\n", "go 1.21\ntoolchain go1.99.1\n", None),  # go looks at the one in go.work
+    ],
+)
+def test_in_a_workspace_go_work_says_which_toolchain(tmp_path: Path, work: str, mod: str, needed: str | None) -> None:
+    (tmp_path / "go.work").write_text(f"{work}use ./a\n")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "go.mod").write_text(f"module example.com/a\n{mod}")
+    files = find_go_files(tmp_path, {})
+    assert files is not None
+    assert needs_of(files, {"PATH": ""}).toolchain == needed
+    assert [key.module.path for key in plan_targets([str(tmp_path)]).files] == ["golang.org/toolchain"] * bool(needed)
 
 
 def test_files_that_cannot_be_read_are_one_error(tmp_path: Path) -> None:
