@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p2pmods.cli.gofiles import find_go_files, load_go_mod, load_go_sum, read_sums
-from p2pmods.cli.needs import required_modules, toolchain_of
+from p2pmods.cli.needs import required_by_all, required_modules, toolchain_of
 from p2pmods.errors import InvalidPath, InvalidVersion, UsageError, UserError, printable
 from p2pmods.gomod.escape import escape_path, escape_version
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
@@ -121,8 +121,7 @@ def _add_directory(plan: Plan, directory: Path, environ: Mapping[str, str]) -> N
     if files.sums:
         _add_go_sums(plan, files.sums)
     else:
-        for mod in mods:
-            _add_all(plan, required_modules(mod))
+        _add_all(plan, required_by_all(mods))
     _, toolchain = toolchain_of(files, mods, environ)
     if toolchain is not None:
         plan.files[toolchain] = None

@@ -12,7 +12,7 @@ from p2pmods.errors import InvalidPath, InvalidVersion, UserError
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from p2pmods.gomod.modfile import ModFile
 
@@ -40,15 +40,17 @@ def needs_of(files: GoFiles, environ: Mapping[str, str]) -> Needs:
             keys.append(FileKey(module, FileKind.MOD))
         if has_zip:
             keys.append(FileKey(module, FileKind.ZIP))
-    if not keys and any(_asks_for_something(mod) for mod in mods):
+    if not keys and required_by_all(mods):
         raise UserError(f"{files.root} requires modules, but there is no go.sum: run `go mod tidy` first")
     name, file = toolchain_of(files, mods, environ)
     return Needs(tuple(keys), name, file)
 
 
-def _asks_for_something(mod: ModFile) -> bool:
-    """Whether any requirement is not replaced by a directory."""
-    return any((found := mod.replacement(m)) is None or not found.is_local for m in mod.requires)
+def required_by_all(mods: Iterable[ModFile]) -> list[ModuleVersion]:
+    """What these main modules require, but for what they are to each other in a workspace."""
+    mods = tuple(mods)
+    own = {mod.module_path for mod in mods}
+    return [module for mod in mods for module in required_modules(mod) if module.path not in own]
 
 
 def required_modules(mod: ModFile) -> list[ModuleVersion]:

@@ -132,6 +132,21 @@ def test_in_a_workspace_go_work_says_which_toolchain(tmp_path: Path, work: str, 
     assert [key.module.path for key in plan_targets([str(tmp_path)]).files] == ["golang.org/toolchain"] * bool(needed)
 
 
+def test_modules_of_one_workspace_are_not_needed_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "go.work").write_text("use ./a\nuse ./b\n")
+    for name, more in (("a", "require example.com/b v0.1.0\n"), ("b", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "go.mod").write_text(f"module example.com/{name}\n{more}")
+    files = find_go_files(tmp_path, {})
+    assert files is not None
+    assert needs_of(files, {"PATH": ""}).all == ()
+    assert plan_targets([str(tmp_path)]).modules == []
+    alone = find_go_files(tmp_path / "a", {"GOWORK": "off"})
+    assert alone is not None
+    with pytest.raises(UserError, match=r"there is no go\.sum"):
+        needs_of(alone, {"PATH": ""})
+
+
 def test_files_that_cannot_be_read_are_one_error(tmp_path: Path) -> None:
     (tmp_path / "go.sum").write_text("three words are not enough here\n")
     with pytest.raises(UserError, match="wrong number of fields"):
