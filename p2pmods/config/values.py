@@ -193,9 +193,9 @@ def parse_hosts(raw: object) -> tuple[str, ...]:
 
 
 def parse_token(raw: object) -> str:
-    """A token that can stand in a URL path and is no module path: letters, digits, `-` and `_`."""
+    """A token that can stand in a URL path and means nothing else there: letters, digits, `-` and `_`."""
     text = parse_text(raw)
-    if not _TOKEN.fullmatch(text):
+    if not _TOKEN.fullmatch(text) or text == "cached-only":
         raise ValueError("it has another form")
     return text
 

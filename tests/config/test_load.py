@@ -200,6 +200,11 @@ def test_a_wrong_value_names_the_key_the_value_and_what_is_allowed(key: str, tex
     assert key in ("API_TOKEN", "SWARM") or text in message or not text.isascii()
 
 
+def test_a_token_that_means_something_else_in_a_path_is_none() -> None:
+    with pytest.raises(UsageError, match="api_token"):
+        load(environ={"P2PMODS_API_TOKEN": "cached-only"})
+
+
 def test_a_wrong_secret_is_not_repeated() -> None:
     with pytest.raises(UsageError) as caught:
         load(environ={"P2PMODS_SWARM": "corp:deadbeef"})
