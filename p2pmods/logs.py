@@ -18,12 +18,20 @@ CLEAR_LINE: Final = "\r\x1b[2K"
 MAX_VALUE: Final = 1000  # characters of one value; a hostile answer must not fill the disk
 
 
+def may_rewrite_lines() -> bool:
+    """Whether stderr is a terminal that obeys escape sequences."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def configure_logs(*, verbose: bool = False) -> None:
     """Send this process's events to stderr."""
     human = sys.stderr.isatty()
     renderers: list[Any] = [structlog.processors.JSONRenderer()]
     if human:
-        renderers = [structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR")), _on_a_line_of_its_own]
+        colours = may_rewrite_lines() and not os.environ.get("NO_COLOR")
+        renderers = [structlog.dev.ConsoleRenderer(colors=colours)]
+    if may_rewrite_lines():
+        renderers.append(_on_a_line_of_its_own)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

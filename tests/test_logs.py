@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from p2pmods.logs import CLEAR_LINE, configure_logs
+from p2pmods.logs import CLEAR_LINE, configure_logs, may_rewrite_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ def test_elsewhere_than_on_a_terminal_it_is_json(monkeypatch: pytest.MonkeyPatch
 
 def test_on_a_terminal_a_line_takes_the_place_of_the_live_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     text = logged(monkeypatch, is_terminal=True)
     assert text.startswith(CLEAR_LINE)
     assert text.endswith("\n")
@@ -57,5 +58,16 @@ def test_on_a_terminal_a_line_takes_the_place_of_the_live_one(monkeypatch: pytes
 
 def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
     text = logged(monkeypatch, is_terminal=True)
     assert "\x1b" not in text.removeprefix(CLEAR_LINE)
+
+
+def test_a_terminal_that_obeys_nothing_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    text = logged(monkeypatch, is_terminal=True)
+    assert "something came" in text
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert not may_rewrite_lines()

@@ -22,7 +22,7 @@ from p2pmods.cli.portholder import who_listens
 from p2pmods.config.settings import LOG_VARIABLE
 from p2pmods.errors import StoreInUse, UserError, printable
 from p2pmods.httpd.listening import CannotListen
-from p2pmods.logs import configure_logs
+from p2pmods.logs import configure_logs, may_rewrite_lines
 from p2pmods.mesh.kinds import Kind
 from p2pmods.node import NODE_FILE, run_node
 
@@ -79,7 +79,7 @@ async def _main(config: Config, with_parent: bool) -> None:
                 say(line)
         say(f"{READY.decode()}{node.url}")
         sys.stdout.flush()
-        if not with_parent and sys.stderr.isatty():
+        if not with_parent and may_rewrite_lines():
             nursery.start_soon(show_live, node)
 
 
