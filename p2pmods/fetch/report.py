@@ -49,7 +49,7 @@ def why_report(store: Store, module: ModuleVersion) -> dict[str, Any] | None:
         for r in store.refusals(module)
     ]
     marks = [{"state": m.state.value, "name": m.kind, "reason": m.reason, "at": m.at} for m in store.marks(module)]
-    alarms = [alarm_json(alarm) for alarm in store.alarms() if f"{module}." in alarm.id]
+    alarms = [alarm_json(alarm) for alarm in store.alarms() if alarm.id.startswith(f"hash:{module}.")]
     if not (files or refusals or marks or alarms):
         return None
     return {

@@ -65,7 +65,12 @@ async def test_bytes_that_the_database_contradicts_never_reach_go(world: World, 
         assert "checksum database" in answer.text
         alarms = (await node.status())["alarms"]
         assert len(alarms) == 1
-        assert (await node.why(WIDGET))["refused"]
+        why = await node.why(WIDGET)
+        assert why["refused"]
+        assert why["alarms"] == (await node.status())["alarms"]
+        longer = ModuleVersion(f"my.{WIDGET.path}", WIDGET.version)  # whose name ends in that of another module
+        node.node.store.raise_alarm(f"hash:{longer}.zip:h1:x", "bytes of another module")
+        assert (await node.why(WIDGET))["alarms"] == why["alarms"]
     kept = tmp_path / "node" / "evidence" / alarms[0]["evidence"]
     assert (kept / "refused.zip").read_bytes() == EVIL
     assert json.loads((kept / "evidence.json").read_text())["by"]["kind"] == "sumdb"
