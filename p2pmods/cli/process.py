@@ -65,13 +65,17 @@ def execute(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
 
 @contextlib.contextmanager
 def _forwarding(running: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Pass signals on to the command; what the terminal sends itself (Ctrl-C) reaches it anyway."""
+    """Pass signals on to the command; what the terminal sends itself (Ctrl-C) reaches it anyway.
+
+    What this process ignores the command ignores as well.
+    """
 
     def forward(number: int, _frame: Any) -> None:
         if running and not (number in _FROM_TERMINAL and _in_foreground()):
             running[0].send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    heeded = [number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN]  # not under nohup
+    before = {number: signal.signal(number, forward) for number in heeded}
     try:
         yield
     finally:

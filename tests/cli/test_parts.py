@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -311,6 +312,17 @@ def test_a_program_is_found_and_its_end_is_told(tmp_path: Path) -> None:
         with pytest.raises(NotExecutable, match="permission denied"):
             find_program(str(tmp_path / "script"), {"PATH": ""})
         assert execute(sys.executable, ["python", "-c", "import os; os.kill(os.getpid(), 9)"], os.environ) == 137
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_under_nohup_the_command_ignores_the_hangup_too() -> None:
+    code = "import signal; raise SystemExit(7 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else 0)"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert execute(sys.executable, ["python", "-c", code], os.environ) == 7
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_module_cache_is_removed_though_go_made_it_read_only(tmp_path: Path) -> None:
