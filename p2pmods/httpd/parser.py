@@ -111,13 +111,15 @@ class RequestParser:
             self._refuse(431, "too many header fields")
         if self.in_body or self.refusal:
             return  # a trailer says nothing that we want to know
-        key = name.decode("latin-1").lower()
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        if key != "transfer-encoding":  # there anything but the word itself is refused
+            text = text.rstrip(" \t")  # no part of a value (RFC 9110, 5.5)
         if key not in self._headers:
-            self._headers[key] = value.decode("latin-1")
+            self._headers[key] = text
         elif key in _ONCE:
             self._refuse(400, f"more than one {key} header")
         else:
-            self._headers[key] += ", " + value.decode("latin-1")
+            self._headers[key] += ", " + text
 
     def on_headers_complete(self) -> None:
         self._method = self._parser.get_method().decode("latin-1")

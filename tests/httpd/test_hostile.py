@@ -33,6 +33,8 @@ REFUSED = {
     "huge length": (POST + b"Content-Length: 99999999999999999999\r\n\r\n", 400),
     "unknown coding": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
     "chunked twice": (POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "chunked and a blank": (POST + b"Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n", 400),
+    "blank Host": (GET + b"Host: \t \r\n\r\n", 400),
     "chunks in 1.0": (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     "bad chunk size": (POST + b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n", 400),
     "bad chunk end": (POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", 400),

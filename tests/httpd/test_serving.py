@@ -25,6 +25,15 @@ async def test_one_connection_answers_many_requests() -> None:
         assert world.server.statistics().accepted == 1
 
 
+async def test_blanks_after_a_value_are_no_part_of_it() -> None:
+    async def echo(request: Request) -> Response:
+        return text(200, repr([request.headers["host"], request.headers["x"]]))
+
+    async with serving(echo) as world, world.client() as client:
+        await client.send(b"GET / HTTP/1.1\r\nHost:  a.example \t\r\nX: one two \r\nX:three\t\r\n\r\n")
+        assert (await client.answer()).body == b"['a.example', 'one two, three']\n"
+
+
 async def test_pipelined_requests_are_answered_in_their_order() -> None:
     async def slow_first(request: Request) -> Response:
         if request.path == "/0":
