@@ -81,6 +81,8 @@ def human_offered(report: dict[str, Any]) -> list[str]:
         return [f"nothing is offered: no mesh: {printable(mesh['problem'] or '')}"]
     if mesh["state"] == "paused":
         return ["nothing is offered: paused until p2pmods resume"]
+    if mesh.get("reluctance"):
+        return [f"nothing is offered now: {printable(mesh['reluctance'])}"]
     if not files:
         return [f"nothing is offered yet: nothing that is held here has a proof of {printable(mesh['database'])}"]
     kinds: dict[tuple[str, str], list[str]] = {}

@@ -259,6 +259,13 @@ def test_nothing_of_a_peer_reaches_the_terminal_as_it_is() -> None:
     assert "\x1b" not in "\n".join(said)
 
 
+def test_what_is_not_offered_for_a_while_is_not_said_to_lack_a_proof() -> None:
+    why = "the connection is metered"
+    said = human_offered({"mesh": mesh(reluctance=why), "files": [], "bytes": 0})
+    assert said == [f"nothing is offered now: {why}"]
+    assert "has a proof" in human_offered({"mesh": mesh(reluctance=None), "files": [], "bytes": 0})[0]
+
+
 def test_the_live_line_counts_the_peers_that_are_there() -> None:
     states = ("alive", "leaf", "dead")
     status = {
