@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from p2pmods.errors import NotFound, P2pmodsError, Refused, SourceError, Unavailable, printable
+from p2pmods.upstream.failure import ProxiesLackIt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,10 +73,13 @@ class FetchFailed(P2pmodsError):
 
 
 def verdict_of(errors: Sequence[SourceError]) -> Verdict:
-    """The verdict of a walk whose last word is `errors[-1]`: only when that one says so is it "not found"."""
+    """The verdict of a walk whose last word is `errors[-1]`: only when that one says so is it "not found".
+
+    ProxiesLackIt is a "not found" to go, and still something for which peers may be asked.
+    """
     last = errors[-1] if errors else None
     match last:
-        case NotFound() | None:
+        case NotFound() | ProxiesLackIt() | None:
             return Verdict.NOT_FOUND
         case Refused():
             return Verdict.REFUSED

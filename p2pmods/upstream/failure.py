@@ -46,6 +46,13 @@ class CaptivePortal(Unreachable):
     """A web page came where a file should: somebody on the way answers for everyone, until the user has logged in."""
 
 
+class ProxiesLackIt(Unreachable):
+    """Every proxy that was asked says "not found", and version control, whose turn it was then, is out of reach.
+
+    To go that is "not found": a module whose repository cannot be told from its path does not exist.
+    """
+
+
 class Tried:
     """The failures of the steps tried so far, and by go's TryProxies which of them is to be told.
 
@@ -59,12 +66,14 @@ class Tried:
         self._attempts: tuple[Attempt, ...] = ()
         self._best: UpstreamFailed | None = None
         self._rank = self._NOT_FOUND
+        self._proxies_lack_it = False
 
     def add(self, error: UpstreamFailed, *, direct: bool) -> None:
         """Note one step's failure; `direct` when the step was version control."""
         self._attempts += error.attempts
         not_found = isinstance(error, NotFound)
         if direct:
+            self._proxies_lack_it = self._best is not None and self._rank == self._NOT_FOUND
             self._best, self._rank = error, self._DIRECT
         elif self._rank <= self._PROXY and not not_found:
             self._best, self._rank = error, self._PROXY
@@ -76,4 +85,7 @@ class Tried:
         best = self._best
         if best is None:
             return UpstreamNotFound("upstream", "the upstream list is empty")
+        if self._proxies_lack_it and isinstance(best, Unreachable):
+            reason = f"no proxy of the list has it, and there is no way to its repository: {best.reason}"
+            return ProxiesLackIt(best.source, reason, attempts=self._attempts)
         return type(best)(best.source, best.reason, attempts=self._attempts)

@@ -16,9 +16,10 @@ from p2pmods.errors import InvalidPath, NotFound, Refused, Unavailable
 from p2pmods.gomod.h1 import hash_go_mod
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.patterns import Patterns
+from p2pmods.testing import upstream_faults as faults
 from p2pmods.testing.repos import Host, git
 from p2pmods.trust.evidence import SourceKind
-from p2pmods.upstream.failure import Unreachable
+from p2pmods.upstream.failure import ProxiesLackIt, Unreachable
 from p2pmods.upstream.offline import OfflineState
 from p2pmods.upstream.sink import BytesSink
 from p2pmods.upstream.vcs import VcsLimits, VersionControl
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from p2pmods.testing.upstream import FakeUpstream
     from p2pmods.upstream.proxy import ProxyClient
 
 WIDGET = "github.com/acme/widget"
@@ -330,3 +332,18 @@ async def test_direct_in_the_list_is_version_control(vcs: VersionControl, client
     assert (await walk.fetch_list(WIDGET))[0] == b"v1.0.0\n"
     assert json.loads((await walk.fetch_latest(WIDGET))[0])["Version"] == "v1.0.0"
     assert json.loads((await walk.fetch_query(WIDGET, "main"))[0])["Version"] == "v1.0.0"
+
+
+@pytest.mark.go
+@pytest.mark.parametrize(("goproxy", "told"), [("{0},direct", ProxiesLackIt), ("direct", Unreachable)])
+async def test_what_no_proxy_has_does_not_exist_although_its_repository_cannot_be_looked_for(
+    fake: FakeUpstream, temp: Path, client: ProxyClient, goproxy: str, told: type[Exception]
+) -> None:
+    fake.fault("/", faults.status(404))
+    vcs = control_with(temp, {"HTTPS_PROXY": "http://127.0.0.1:9"})
+    walk = upstream(goproxy.format(fake.url), client, vcs=vcs)
+    for _ in range(2):  # the second finds the host in an outage
+        with pytest.raises(Unreachable) as caught:
+            await walk.fetch_latest("vanity.example/widget")
+        assert type(caught.value) is told
+    await vcs.aclose()

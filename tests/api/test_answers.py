@@ -1,0 +1,29 @@
+"""By which status go decides whether a module exists, and whether to ask the next proxy."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2pmods.api.answers import failure_answer
+from p2pmods.errors import NotFound, Refused, SourceError, Unavailable
+from p2pmods.fetch.outcome import FetchFailed, verdict_of
+from p2pmods.upstream.failure import ProxiesLackIt, Unreachable
+
+
+@pytest.mark.parametrize(
+    ("last", "followed", "alone"),
+    [
+        (NotFound, 404, 404),
+        (Refused, 403, 403),
+        (Unavailable, 404, 503),
+        (Unreachable, 404, 503),
+        (ProxiesLackIt, 404, 404),  # as without a node: a query that must not fail the whole of `go list -m -u all`
+    ],
+)
+def test_only_what_cannot_be_said_now_is_503_and_only_where_nobody_follows(
+    last: type[SourceError], followed: int, alone: int
+) -> None:
+    tried = [Unavailable("peers", "none is there"), last("upstream", "why")]
+    failure = FetchFailed("example.org/widget@latest", verdict_of(tried), tried)
+    assert failure_answer(failure, alone=False).status == followed
+    assert failure_answer(failure, alone=True).status == alone
