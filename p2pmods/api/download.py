@@ -11,6 +11,7 @@ from p2pmods.api.answers import failure_answer, file_answer, listing_answer
 from p2pmods.api.routes import FileRoute, ListRoute, QueryRoute
 from p2pmods.api.smallfiles import Ready, SmallFiles
 from p2pmods.errors import HashMismatch, Refused, StoreChanged, StoreError, Unavailable
+from p2pmods.fetch.listings import list_name, query_name
 from p2pmods.fetch.outcome import FetchFailed, Served, Verdict
 from p2pmods.httpd.render import ready_made
 from p2pmods.trust.evidence import Pin, SourceKind
@@ -93,9 +94,11 @@ class Download:
                     return self._file_answer(await self._fetcher.get(key, only_held=only_held), target)
             case ListRoute(path):
                 listing = await self._listings.versions(path, only_held=only_held)
+                _record_listing(access.session, list_name(path))
                 return listing_answer(listing, "text/plain; charset=utf-8")
             case QueryRoute(path, query):
                 listing = await self._listings.query(path, query, only_held=only_held)
+                _record_listing(access.session, query_name(path, query))
                 return listing_answer(listing, "application/json")
 
     def _account(self, served: Served, session: Session | None, client: str) -> None:
@@ -129,3 +132,8 @@ class Download:
         if is_settled and served.body is not None and served.lasting and served.source is SourceKind.STORE:
             self._small.put(target.encode("ascii"), Ready(ready_made(response), served))
         return response
+
+
+def _record_listing(session: Session | None, name: str) -> None:
+    if session is not None:
+        session.record_listing(name)

@@ -15,14 +15,16 @@ from p2pmods.errors import HashMismatch
 from p2pmods.gomod.module import FileKey, FileKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from p2pmods.fetch.outcome import FetchFailed, Served
     from p2pmods.gomod.gosum import GoSum
     from p2pmods.trust.evidence import SourceKind
 
+_NEEDED: Final = (".mod", ".zip")
 MAX_SESSIONS: Final = 256
 MAX_MISSING: Final = 200  # failures that one session keeps
+MAX_LISTINGS: Final = 20_000  # names of lists and queries that it keeps
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class Session:
     requests: int = 0
     _files: dict[FileKey, tuple[SourceKind, int, bool]] = field(default_factory=dict)
     _missing: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _listings: set[str] = field(default_factory=set)
 
     def pin_for(self, key: FileKey) -> str | None:
         """The h1 that this command's go.sum demands of the file, if it lists it."""
@@ -57,6 +60,12 @@ class Session:
         self._missing.pop(str(served.key), None)
         proven = served.proven or pinned or served.key.kind is FileKind.INFO
         self._files.setdefault(served.key, (served.source, served.size, proven))
+
+    def record_listing(self, name: str) -> None:
+        """A list, or a query, of that name was answered."""
+        self._missing.pop(name, None)
+        if len(self._listings) < MAX_LISTINGS:
+            self._listings.add(name)
 
     def record_failure(self, failure: FetchFailed) -> None:
         self.requests += 1
@@ -83,9 +92,33 @@ class Session:
             "bytes": sum(size for _, size, _ in self._files.values()),
             "sources": sources,
             "unproven": sum(not proven for _, _, proven in self._files.values()),
-            "missing": list(self._missing.values()),
+            "missing": self._telling(),
             "elapsed_s": round(now - self.started, 3),
         }
+
+    def _telling(self) -> list[dict[str, Any]]:
+        """The failures but for mere guesses: to find a package's module go asks for every prefix of its path.
+
+        A path longer than a guess was asked for the same version, or in the same way. Of `.mod` and `.zip` none is a
+        guess: only what go needs is asked for.
+        """
+        infos = [str(key) for key in self._files if key.kind is FileKind.INFO]
+        guesses = {guess for name in (*infos, *self._listings, *self._missing) for guess in _shorter(name)}
+        return [one for name, one in self._missing.items() if name.endswith(_NEEDED) or _split(name) not in guesses]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The module path, and what was wanted of it."""
+    path, _, wanted = name.partition("@")
+    return path.removesuffix("/"), wanted
+
+
+def _shorter(name: str) -> Iterator[tuple[str, str]]:
+    """The same of every path above."""
+    path, wanted = _split(name)
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path, wanted
 
 
 @dataclass(frozen=True, slots=True)

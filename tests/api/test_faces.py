@@ -90,6 +90,21 @@ async def test_what_a_command_got_is_counted_for_that_command_alone(world: World
         assert (await node.get(f"/{other['token']}{MOD}")).status_code == 404
 
 
+@pytest.mark.parametrize("kind", ["@v/list", "@latest", "@v/main.info"])
+async def test_the_prefixes_that_go_tried_before_it_found_the_module_are_not_missing(world: World, kind: str) -> None:
+    world.publish()
+    world.upstream.files[f"/{WIDGET.path}/@v/main.info"] = b'{"Version":"v1.0.0"}'
+    async with world.node() as node:
+        mine = await node.control("POST", "sessions", {})
+        statuses = [
+            (await node.get(f"/{mine['token']}/{path}/{kind}")).status_code
+            for path in ("example.org", "example.org/acme", WIDGET.path, "example.org/other")
+        ]
+        assert statuses == [404, 404, 200, 404]
+        report = await node.control("GET", f"sessions/{mine['token']}")
+    assert [one["name"].partition("@")[0].rstrip("/") for one in report["missing"]] == ["example.org/other"]
+
+
 @pytest.mark.parametrize(
     "body",
     ["", "[]", "nonsense", '{"modules": "all"}', '{"modules": ["no-version"]}', '{"modules": [1]}', "[" * 9999],
