@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.errors import HashMismatch
+from p2pmods.fetch.outcome import Verdict
 from p2pmods.gomod.module import FileKey, FileKind
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from p2pmods.trust.evidence import SourceKind
 
 _NEEDED: Final = (".mod", ".zip")
+_RECORD: Final = "sumdb "
 MAX_SESSIONS: Final = 256
 MAX_MISSING: Final = 200  # failures that one session keeps
 MAX_LISTINGS: Final = 20_000  # names of lists and queries that it keeps
@@ -70,9 +72,14 @@ class Session:
     def record_failure(self, failure: FetchFailed) -> None:
         self.requests += 1
         if len(self._missing) < MAX_MISSING:
-            tried = [[error.source, error.reason] for error in failure.tried]
-            reason = failure.hint or failure.verdict.value
-            self._missing[failure.name] = {"name": failure.name, "reason": reason, "tried": tried}
+            tried = [[error.source, error.reason] for error in failure.reasons]
+            verdict = failure.verdict.value
+            self._missing[failure.name] = {
+                "name": failure.name,
+                "verdict": verdict,
+                "reason": failure.hint or verdict,
+                "tried": tried,
+            }
 
     def report(self, *, now: float) -> dict[str, Any]:
         """What `run` prints its last line from; a module counts where its zip came from, else its go.mod."""
@@ -97,14 +104,25 @@ class Session:
         }
 
     def _telling(self) -> list[dict[str, Any]]:
-        """The failures but for mere guesses: to find a package's module go asks for every prefix of its path.
+        """The failures but for wrong guesses: to find a package's module go asks for every prefix of its path.
 
-        A path longer than a guess was asked for the same version, or in the same way. Of `.mod` and `.zip` none is a
-        guess: only what go needs is asked for.
+        What was found for the same version, or in the same way, ends the search; else the longest path was meant. Of
+        `.mod`, `.zip` and records none is a guess. A guess of which nobody could say whether it exists stays.
         """
-        infos = [str(key) for key in self._files if key.kind is FileKind.INFO]
-        guesses = {guess for name in (*infos, *self._listings, *self._missing) for guess in _shorter(name)}
-        return [one for name, one in self._missing.items() if name.endswith(_NEEDED) or _split(name) not in guesses]
+        found = {_split(str(key)) for key in self._files if key.kind is FileKind.INFO}
+        found.update(map(_split, self._listings))
+        shorter = {guess for split in (*found, *map(_split, self._missing)) for guess in _shorter(*split)}
+
+        def is_guess(name: str) -> bool:
+            split = _split(name)
+            needed = name.endswith(_NEEDED) or name.startswith(_RECORD)
+            return not needed and (split in shorter or not found.isdisjoint(_shorter(*split)))
+
+        return [
+            failure
+            for name, failure in self._missing.items()
+            if failure["verdict"] == Verdict.UNAVAILABLE or not is_guess(name)
+        ]
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -113,9 +131,8 @@ def _split(name: str) -> tuple[str, str]:
     return path.removesuffix("/"), wanted
 
 
-def _shorter(name: str) -> Iterator[tuple[str, str]]:
+def _shorter(path: str, wanted: str) -> Iterator[tuple[str, str]]:
     """The same of every path above."""
-    path, wanted = _split(name)
     while "/" in path:
         path = path.rpartition("/")[0]
         yield path, wanted

@@ -186,8 +186,18 @@ def _key_of(query: str) -> str:
     return f"?{query}" if query in (_LIST, _LATEST) else query
 
 
+def list_name(path: str) -> str:
+    """What the list of a module is called in failures and reports."""
+    return f"{path}/@v/list"
+
+
+def query_name(path: str, query: str | None) -> str:
+    """The same of a query, None for `@latest`."""
+    return f"{path}@{query or 'latest'}"
+
+
 def _name(path: str, what: str) -> str:
-    return f"{path}/@v/list" if what == _LIST else f"{path}@{_bare(what)}"
+    return list_name(path) if what == _LIST else query_name(path, _bare(what))
 
 
 def _bare(what: str) -> str:

@@ -58,6 +58,11 @@ class FetchFailed(P2pmodsError):
         self.tried = tuple(tried)
         self.hint = hint
 
+    @property
+    def reasons(self) -> list[SourceError]:
+        """What the sources said, but for what `hint` says already."""
+        return [error for error in self.tried if error.reason != self.hint]
+
     def text(self) -> str:
         """The answer's body: what happened, then one line a source, within what go prints."""
         name = printable(self.name.encode("ascii", "backslashreplace"), MAX_NAME)
@@ -65,7 +70,7 @@ class FetchFailed(P2pmodsError):
         if self.hint:
             lines.append(printable(self.hint, MAX_NAME))
         room = MAX_ERROR_BYTES - sum(len(line.encode()) + 1 for line in lines)
-        sources = self.tried[: min(MAX_ERROR_LINES - len(lines), max(1, room // MIN_REASON))]
+        sources = self.reasons[: min(MAX_ERROR_LINES - len(lines), max(1, room // MIN_REASON))]
         for error in sources:
             each = max(MIN_REASON, room // len(sources)) - 1
             lines.append(printable(f"{error.source}: {error.reason}", each))
