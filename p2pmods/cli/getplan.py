@@ -12,7 +12,7 @@ from p2pmods.cli.needs import required_by_all, required_modules, toolchain_of
 from p2pmods.errors import InvalidPath, InvalidVersion, UsageError, UserError, printable
 from p2pmods.gomod.escape import escape_path, escape_version
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
-from p2pmods.gomod.paths import check_path
+from p2pmods.gomod.paths import check_path, split_path_version
 from p2pmods.gomod.semver import canonical
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def _add_module(plan: Plan, target: str) -> None:
     except InvalidPath as error:
         raise UsageError(str(error)) from error
     except InvalidVersion as error:
-        if canonical(version) == version:  # a whole version, but none that this path can have
+        # A whole version, but none that this path can have: v2.1.0 of a path without /v2 may be an +incompatible one.
+        if canonical(version) == version and split_path_version(path) != (path, ""):
             raise UsageError(str(error)) from error
         _add_query(plan, Query(path, version))
     else:

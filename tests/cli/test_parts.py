@@ -201,6 +201,12 @@ def test_targets_of_get(tmp_path: Path) -> None:
     assert sorted(kinds.values()) == [FileKind.INFO, FileKind.MOD, FileKind.MOD, FileKind.ZIP]
 
 
+def test_a_tag_of_a_module_from_before_modules_is_looked_up_as_go_get_does() -> None:
+    assert plan_targets(["example.com/old@v28.5.2"]).queries == [Query("example.com/old", "v28.5.2")]
+    with pytest.raises(UsageError, match="should be v2, not v1"):
+        plan_targets(["example.com/new/v2@v1.0.0"])
+
+
 @given(st.text(max_size=40))
 def test_any_target_is_a_plan_or_one_clear_error(text: str) -> None:
     if "\0" in text or text in ("", ".", "..") or "/" in text:
