@@ -12,13 +12,14 @@ import trio
 
 from p2pmods.cli.getplan import Plan, Query, plan_targets
 from p2pmods.cli.gofiles import load_go_sum, read_sums
+from p2pmods.cli.latest import latest_of_list
 from p2pmods.cli.lease import a_node
 from p2pmods.cli.output import note, plural, say, say_json
 from p2pmods.cli.sessions import open_session, summary
 from p2pmods.errors import InvalidPath, InvalidVersion, MalformedData, UserError, printable
 from p2pmods.gomod.info import parse_info
-from p2pmods.gomod.listing import latest, parse_list
-from p2pmods.gomod.module import FileKind, ModuleVersion
+from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+from p2pmods.gomod.pseudo import is_pseudo_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -61,27 +62,39 @@ class Download:
 
     async def resolve(self, query: Query) -> ModuleVersion | None:
         """The version that a query means now; None, and a failure noted, when nobody can say."""
-        reason = "no answer"
-        for path in query.url_paths:
-            try:
-                status, body = await self.read(path, keep=True)
-                if status == 200:
-                    return ModuleVersion(query.path, _version_in(body, path, query))
-                reason = reason_of(body, status)
-            except (httpx.HTTPError, MalformedData, InvalidPath, InvalidVersion) as error:
-                reason = str(error)
-        self.failed[str(query)] = reason
-        return None
+        try:
+            version = await self._latest(query) if query.is_latest else await self._stated(query)
+            return ModuleVersion(query.path, version)
+        except (httpx.HTTPError, UserError, MalformedData, InvalidPath, InvalidVersion) as error:
+            self.failed[str(query)] = str(error)
+            return None
 
+    async def _latest(self, query: Query) -> str:
+        """As go: of the tags in the list, else what `@latest` says, else the newest commit of the list."""
+        listed = None
+        with contextlib.suppress(UserError, MalformedData):
+            listed = await latest_of_list(query.path, await self._read_well(query.list_path), self._read_mod)
+        if listed is not None and not is_pseudo_version(listed):
+            return listed
+        try:
+            return await self._stated(query)
+        except (UserError, MalformedData):
+            if listed is None:
+                raise
+            return listed
 
-def _version_in(body: bytes, path: str, query: Query) -> str:
-    """The version that an `.info` names, or that go would pick from a list."""
-    if not path.endswith("/list"):
-        return parse_info(body).version
-    newest = latest(version for version, _ in parse_list(body, query.path))
-    if newest is None:
-        raise MalformedData("list", "it names no version")
-    return newest
+    async def _stated(self, query: Query) -> str:
+        return parse_info(await self._read_well(query.url_path)).version
+
+    async def _read_mod(self, module: ModuleVersion) -> bytes:
+        return await self._read_well(FileKey(module, FileKind.MOD).url_path)
+
+    async def _read_well(self, path: str) -> bytes:
+        """The body of a 200. UserError for anything else, with the node's reason."""
+        status, body = await self.read(path, keep=True)
+        if status != 200:
+            raise UserError(reason_of(body, status))
+        return body
 
 
 def reason_of(body: bytes, status: int) -> str:

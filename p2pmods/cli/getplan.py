@@ -33,12 +33,19 @@ class Query:
         return f"{self.path}@{self.query}"
 
     @property
-    def url_paths(self) -> tuple[str, ...]:
-        """The request paths to try in turn, as go does."""
+    def list_path(self) -> str:
+        """The request path of the module's list."""
+        return f"{escape_path(self.path)}/@v/list"
+
+    @property
+    def url_path(self) -> str:
+        """The request path of the query itself."""
         escaped = escape_path(self.path)
-        if self.query == "latest":
-            return (f"{escaped}/@latest", f"{escaped}/@v/list")
-        return (f"{escaped}/@v/{escape_version(self.query)}.info",)
+        return f"{escaped}/@latest" if self.is_latest else f"{escaped}/@v/{escape_version(self.query)}.info"
+
+    @property
+    def is_latest(self) -> bool:
+        return self.query == "latest"
 
 
 @dataclass(slots=True)
@@ -107,7 +114,7 @@ def _add_module(plan: Plan, target: str) -> None:
 def _add_query(plan: Plan, query: Query) -> None:
     try:
         check_path(query.path)
-        _ = query.url_paths
+        _ = query.url_path
     except (InvalidPath, InvalidVersion) as error:
         raise UsageError(str(error)) from error
     plan.queries.append(query)

@@ -15,6 +15,7 @@ from p2pmods.errors import InvalidPath, InvalidVersion, MalformedData, printable
 from p2pmods.gomod.modtokens import Statement, read_statements, unquote
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.gomod.paths import canonical_version, check_path_major, split_path_version
+from p2pmods.gomod.semver import compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,10 +44,22 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """Versions from `low` to `high`, both among them."""
+
+    low: str
+    high: str
+
+    def __contains__(self, version: str) -> bool:
+        return compare(self.low, version) <= 0 and compare(version, self.high) <= 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModFile:
     """`nameless` are the (path, version) of requirements that no proxy can serve, so that a replace must.
 
-    `module_path` is "" and `go` and `toolchain` are None where the file does not say.
+    `module_path` is "" and `go` and `toolchain` are None where the file does not say. `retracts` counts only in the
+    highest version of a module.
     """
 
     module_path: str
@@ -55,6 +68,7 @@ class ModFile:
     requires: tuple[ModuleVersion, ...]
     nameless: tuple[tuple[str, str], ...]
     replaces: tuple[Replace, ...]
+    retracts: tuple[Interval, ...]
 
     def replacement(self, module: ModuleVersion) -> Replace | None:
         """What go uses instead of `module`: a replace of its version goes before one of all versions."""
@@ -79,6 +93,7 @@ def parse_go_mod(data: bytes) -> ModFile:
         tuple(reader.requires),
         tuple(reader.nameless),
         tuple(reader.replaces),
+        tuple(reader.retracts),
     )
 
 
@@ -92,6 +107,7 @@ class _Reader:
     requires: list[ModuleVersion] = field(default_factory=list)
     nameless: list[tuple[str, str]] = field(default_factory=list)
     replaces: list[Replace] = field(default_factory=list)
+    retracts: list[Interval] = field(default_factory=list)
 
     def read(self, statement: Statement) -> None:
         match statement.verb:
@@ -105,6 +121,8 @@ class _Reader:
                 self._read_require(statement.arguments)
             case "replace":
                 self._read_replace(statement.arguments)
+            case "retract":
+                self._read_retract(statement.arguments)
 
     def _read_module(self, arguments: Sequence[str]) -> None:
         if self.module_path is not None or len(arguments) != 1:
@@ -140,6 +158,17 @@ class _Reader:
     def _read_replace(self, arguments: Sequence[str]) -> None:
         with contextlib.suppress(MalformedData, InvalidVersion):  # go reads none of these of a dependency
             self.replaces.append(_replace(arguments))
+
+    def _read_retract(self, arguments: Sequence[str]) -> None:
+        match arguments:
+            case ["[", low, ",", high, "]", *_]:
+                self._retract(low, high)
+            case [version, *_] if version != "[":
+                self._retract(version, version)
+
+    def _retract(self, low: str, high: str) -> None:
+        with contextlib.suppress(MalformedData):  # go minds it in a main module only
+            self.retracts.append(Interval(unquote(low), unquote(high)))
 
 
 def _version(arguments: Sequence[str]) -> str:

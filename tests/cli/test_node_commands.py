@@ -172,7 +172,7 @@ async def test_get_says_what_it_could_not_have(world: World, up: subprocess.Pope
     assert "example.com/none@latest" in got.err
     for wrong in (
         "example.com/greet",
-        "example.com/greet@v9.9.9",
+        "example.com/greet/v2@v9.9.9",
         "@latest",
         "nodots@v1.0.0",
         "example.com/a@b/../c",

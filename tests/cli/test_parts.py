@@ -195,7 +195,7 @@ def test_targets_of_get(tmp_path: Path) -> None:
     assert [str(m) for m in plan.modules] == ["example.com/b@v1.0.0", "example.com/e@v1.2.3"]
     assert len(plan.files) == 6, "each file once"
     assert plan.queries == [Query("example.com/B", "main"), Query("example.com/b", "latest")]
-    assert plan.queries[0].url_paths == ("example.com/!b/@v/main.info",)
+    assert plan.queries[0].url_path == "example.com/!b/@v/main.info"
     (tmp_path / "go.sum").write_text(f"example.com/b v1.0.0 {H1}\nexample.com/x v1.0.0/go.mod {H1}\n")
     kinds = {str(key): key.kind for key in plan_targets([str(tmp_path / "go.sum")]).files}
     assert sorted(kinds.values()) == [FileKind.INFO, FileKind.MOD, FileKind.MOD, FileKind.ZIP]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pmods.errors import MalformedData
-from p2pmods.gomod.modfile import MAX_GO_MOD, ModFile, Replace, parse_go_mod
+from p2pmods.gomod.modfile import MAX_GO_MOD, Interval, ModFile, Replace, parse_go_mod
 from p2pmods.gomod.module import ModuleVersion
 from tests.gomod.vectors import rows
 
@@ -57,6 +57,19 @@ def test_a_go_mod_is_read_or_refused_as_go_reads_that_of_a_dependency() -> None:
             assert sorted(listed) == sorted(requires), text
 
 
+def test_what_is_retracted_is_found() -> None:
+    block = "retract (\n[v2.0.0, v2.0.0-rc.1]\n[v1.9.9,\n'x'\n)\n"
+    mod = parse_go_mod(f'retract v1.0.0 // once\nretract [v1.2.0, "v1.3.0"]\n{block}'.encode())
+    assert mod.retracts == (
+        Interval("v1.0.0", "v1.0.0"),
+        Interval("v1.2.0", "v1.3.0"),
+        Interval("v2.0.0", "v2.0.0-rc.1"),
+    )
+    versions = ("v1.0.0-rc.1", "v1.0.0", "v1.0.1", "v1.2.0", "v1.2.1-rc.1", "v1.3.0", "v1.3.1")
+    retracted = [version for version in versions if any(version in interval for interval in mod.retracts)]
+    assert retracted == ["v1.0.0", "v1.2.0", "v1.2.1-rc.1", "v1.3.0"]
+
+
 def test_everything_that_get_and_check_need_is_found() -> None:
     assert parse_go_mod(MAIN) == ModFile(
         module_path="example.com/main",
@@ -73,6 +86,7 @@ def test_everything_that_get_and_check_need_is_found() -> None:
             Replace("example.com/direct", "v1.2.3", "example.com/fork", "v1.2.4"),
             Replace("example.com/direct", None, "../direct dir", None),
         ),
+        retracts=(Interval("v1.0.0", "v1.1.0"),),
     )
 
 
