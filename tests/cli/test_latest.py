@@ -48,6 +48,17 @@ async def test_the_latest_of_a_list_is_the_one_that_go_takes(
     assert await taken(versions, mods) == newest
 
 
+async def test_no_go_mod_is_read_that_decides_nothing() -> None:
+    read: list[str] = []
+
+    async def read_mod(module: ModuleVersion) -> bytes:
+        read.append(module.version)
+        return NONE.encode()
+
+    assert await latest_of_list(PATH, b"v1.0.0\nv1.1.0-rc.1\n", read_mod) == "v1.0.0"
+    assert read == ["v1.0.0"]
+
+
 async def test_a_list_of_which_nothing_may_be_taken_is_no_answer() -> None:
     with pytest.raises(MalformedData, match="no version"):
         await taken("", {})

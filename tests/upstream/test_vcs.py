@@ -335,11 +335,14 @@ async def test_direct_in_the_list_is_version_control(vcs: VersionControl, client
 
 
 @pytest.mark.go
-@pytest.mark.parametrize(("goproxy", "told"), [("{0},direct", ProxiesLackIt), ("direct", Unreachable)])
+@pytest.mark.parametrize(
+    ("goproxy", "status", "told"),
+    [("{0},direct", 404, ProxiesLackIt), ("{0}|direct", 500, Unreachable), ("direct", 404, Unreachable)],
+)
 async def test_what_no_proxy_has_does_not_exist_although_its_repository_cannot_be_looked_for(
-    fake: FakeUpstream, temp: Path, client: ProxyClient, goproxy: str, told: type[Exception]
+    fake: FakeUpstream, temp: Path, client: ProxyClient, goproxy: str, status: int, told: type[Exception]
 ) -> None:
-    fake.fault("/", faults.status(404))
+    fake.fault("/", faults.status(status))
     vcs = control_with(temp, {"HTTPS_PROXY": "http://127.0.0.1:9"})
     walk = upstream(goproxy.format(fake.url), client, vcs=vcs)
     for _ in range(2):  # the second finds the host in an outage
