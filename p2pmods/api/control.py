@@ -75,6 +75,7 @@ class ControlApi:
         handlers: dict[tuple[str, str], Callable[[Request, str], Awaitable[Response]]] = {
             ("GET", "status"): self._status,
             ("GET", "why"): self._why,
+            ("POST", "prove"): self._prove,
             ("POST", "verify"): self._verify,
             ("POST", "rm"): self._remove,
             ("POST", "allow"): self._allow,
@@ -101,6 +102,9 @@ class ControlApi:
         module = _module(f"{query.get('module', [''])[0]}@{query.get('version', [''])[0]}")
         found = self._duties.why(module)
         return text(404, f"nothing is known of {module}") if found is None else _json(found)
+
+    async def _prove(self, request: Request, _rest: str) -> Response:
+        return _json(await self._duties.prove(_modules(_body(request))))
 
     async def _verify(self, request: Request, _rest: str) -> Response:
         body = _body(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from p2pmods.fetch.writing import Writing
     from p2pmods.store.store import Store
     from p2pmods.upstream.route import Upstream
+
+PROVE_TIME: Final = 20.0  # seconds that `get` waits at most for proofs of what it fetched
 
 
 class Duties:
@@ -104,6 +106,13 @@ class Duties:
         if modules is None:
             return self._store.keys()
         return [key for key in _keys_of(modules) if any(not held.in_module_cache for held in self._store.held(key))]
+
+    async def prove(self, modules: Sequence[ModuleVersion]) -> dict[str, Any]:
+        """Wait a little for the proofs of these: how many files are without one then, None when that is not known."""
+        try:
+            return {"unproven": await self._proofs.prove_all(modules, within=PROVE_TIME)}
+        except StoreError:
+            return {"unproven": None}
 
     async def remove(self, modules: Iterable[ModuleVersion]) -> dict[str, Any]:
         """Remove with a tombstone; `missing` are those of which nothing was held, and which get none."""

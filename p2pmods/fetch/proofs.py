@@ -8,6 +8,7 @@ late: the bytes leave the store and an alarm stays.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ from p2pmods.trust.evidence import SumdbProof
 from p2pmods.trust.files import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from p2pmods.fetch.checksums import Checksums, Proof
     from p2pmods.fetch.storm import Storm
@@ -125,6 +126,31 @@ class Proofs:
         if self._off:
             return sum(self._store.unproven_by_path().values())
         return sum(count for path, count in self._store.unproven_by_path().items() if self._is_public(path))
+
+    async def prove_all(self, modules: Sequence[ModuleVersion], *, within: float) -> int:
+        """Have proofs for what is held of these, in `within` seconds at most: how many files are without one then.
+
+        Raises StoreError.
+        """
+        unproven = [module for module in modules if self._unproven(module)]
+        limiter = trio.CapacityLimiter(AT_ONCE)
+
+        async def prove(module: ModuleVersion) -> None:
+            async with limiter:
+                with suppress(*_EXPECTED):
+                    await self.start(module).wait()
+
+        with trio.move_on_after(within):
+            async with trio.open_nursery() as nursery:
+                for module in unproven:
+                    nursery.start_soon(prove, module)
+        return sum(map(self._unproven, unproven))
+
+    def _unproven(self, module: ModuleVersion) -> int:
+        """How many of its held files want a proof and have none."""
+        wanted = [key for kind in (FileKind.MOD, FileKind.ZIP) if self.is_wanted(key := FileKey(module, kind))]
+        held = [self._store.held(key) for key in wanted]
+        return sum(bool(files) and not any(file.proven for file in files) for files in held)
 
     async def _prove(self, module: ModuleVersion) -> Proof:
         proof = await self._checksums.prove(module)

@@ -56,6 +56,24 @@ async def forget_postponement(node: Client) -> None:
     node.node.proofs.wake()
 
 
+async def test_proofs_can_be_waited_for_when_the_queue_would_try_again_much_later(world: World) -> None:
+    world.publish()
+    newer = world.publish(ModuleVersion(WIDGET.path, "v1.1.0"))
+    world.upstream.fault("/lookup/", faults.status(404))
+    async with world.node(private="private.example") as node:
+        for module in (WIDGET, newer):
+            for kind in FileKind:
+                assert (await node.file(module, kind)).status_code == 200
+        names = [str(WIDGET), str(newer), "private.example/x@v1.0.0", "example.org/not/held@v1.0.0"]
+        assert await node.control("POST", "prove", {"modules": names}) == {"unproven": 4}
+        world.upstream.behave()
+        assert await node.control("POST", "prove", {"modules": names[1:]}) == {"unproven": 0}
+        assert (await node.status())["held"]["unproven"] == 2
+        assert await node.control("POST", "prove", {"modules": names}) == {"unproven": 0}
+        assert (await node.status())["held"]["unproven"] == 0
+        assert all(file["proven"] for file in (await node.why(WIDGET))["files"] if file["name"] != "info")
+
+
 async def test_bytes_that_the_database_contradicts_never_reach_go(world: World, tmp_path: Path) -> None:
     world.publish()
     world.upstream.files[f"/{FileKey(WIDGET, FileKind.ZIP).url_path}"] = EVIL
