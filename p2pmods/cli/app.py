@@ -45,7 +45,10 @@ def up(
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> int:
     """Run a node until stopped."""
-    from p2pmods.cli.upcmd import up
+    from p2pmods.cli.loading import without_collector
+
+    with without_collector():
+        from p2pmods.cli.upcmd import up
 
     return up(flags, with_parent=with_parent)
 
