@@ -133,7 +133,7 @@ class Mesh:
             on_gone=self._gone,
             on_cloned=self.cloned.set,
         )
-        self._stand()
+        self._stand(self._look())
         around = Surroundings(
             self.node_id,
             self._rendezvous,
@@ -230,8 +230,7 @@ class Mesh:
             self.roles.met()
             self._services.start_soon(self.checksums.compare_heads, node, self.outlook.note_head)
 
-    def _stand(self) -> None:
-        flags = self._look()
+    def _stand(self, flags: int) -> None:
         self.policy.tunnels = self.presence.tunnels if self._settings.upload_limit.is_automatic else frozenset()
         self.standing.stand(self.presence.endpoints, flags | SEED * self._settings.is_seed)
 
@@ -272,14 +271,13 @@ class Mesh:
 
     def _changed(self) -> None:
         """Interfaces or addresses did; those that the mesh does not use are none of its business."""
-        before = self.presence
-        self._look()
+        before, flags = self.presence, self._look()
         if self.presence != before:
-            self._moved(lambda here: self.presence.is_same_at(here, before))
+            self._moved(flags, lambda here: self.presence.is_same_at(here, before))
 
-    def _moved(self, stays: Callable[[str], bool]) -> None:
+    def _moved(self, flags: int, stays: Callable[[str], bool]) -> None:
         """Nobody may know where this node is now. Only links from where it `stays` go on."""
-        self._stand()
+        self._stand(flags)
         self._manners.moved()
         self._introductions.forget()
         self.giving.uploads.rate = upload_rate(self._settings.upload_limit, self.presence.kinds)
@@ -297,4 +295,4 @@ class Mesh:
         self.desk.wake()
         self.claiming.wake()
         self.members.wake()
-        self._moved(lambda _here: False)
+        self._moved(self._look(), lambda _here: False)

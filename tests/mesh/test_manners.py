@@ -108,10 +108,10 @@ async def test_a_vpn_is_one_unless_the_user_said_how_much_may_be_given(
     here = presence([WIRE, interface("tun0", Kind.VPN, "10.8.0.5/24")], "", 1)
     monkeypatch.setattr("p2pmods.mesh.mesh.look_around", lambda _listen, _port: (here, 0))
     mesh = scene.mesh
-    mesh._stand()
+    mesh._stand(mesh._look())
     assert mesh.policy.tunnels == {"10.8.0.5"}
     mesh._settings = replace(mesh._settings, upload_limit=OFF)
-    mesh._stand()
+    mesh._stand(mesh._look())
     assert mesh.policy.tunnels == frozenset()
 
 
