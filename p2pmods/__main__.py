@@ -9,7 +9,7 @@ def main() -> NoReturn:
     try:
         from p2pmods.cli.main import main as run
     except KeyboardInterrupt:
-        sys.exit(130)  # as p2pmods.cli.main.INTERRUPTED, which is not there yet
+        sys.exit(130)  # as p2pmods.cli.ending says it, which is not there yet
     run()
 
 

@@ -16,8 +16,10 @@ import trio
 from p2pmods.cli.client import read_node_file
 from p2pmods.cli.demostory import Machine, Story
 from p2pmods.cli.demoworld import World, downloader, make_world
+from p2pmods.cli.ending import interrupted, was_told_to_end
 from p2pmods.cli.output import say
 from p2pmods.cli.runcmd import remove_tree
+from p2pmods.cli.stoppable import until_told_to_end
 from p2pmods.config import load_config
 from p2pmods.errors import UserError
 from p2pmods.goenv import find_go
@@ -39,6 +41,8 @@ def demo() -> int:
         trio.run(_with_deadline, place)
     finally:
         remove_tree(place)
+    if was_told_to_end():
+        return interrupted()
     say("")
     say("With your own modules, the first thing to type is:  p2pmods run -- go build ./...")
     say("and `p2pmods up` on two machines of one network is a mesh.")
@@ -46,11 +50,12 @@ def demo() -> int:
 
 
 async def _with_deadline(place: Path) -> None:
-    try:
-        with trio.fail_after(DEADLINE):
-            await _story(place)
-    except trio.TooSlowError as error:
-        raise UserError(f"the demo did not finish in {DEADLINE:.0f} s") from error
+    async with until_told_to_end():
+        try:
+            with trio.fail_after(DEADLINE):
+                await _story(place)
+        except trio.TooSlowError as error:
+            raise UserError(f"the demo did not finish in {DEADLINE:.0f} s") from error
 
 
 async def _story(place: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
+from p2pmods.cli.ending import end_as_on_ctrl_c, interrupted
 from p2pmods.cli.streams import flush_or_give_up, give_up_stdout, prepare
 from p2pmods.errors import P2pmodsError, UserError, printable
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 USAGE: Final = 2
-INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell reports it
 
 # The usage error of the click inside typer, whichever of its versions: BadParameter's base class.
 _UsageProblem: Final[type[Exception]] = typer.BadParameter.__mro__[1]
@@ -26,6 +26,7 @@ _UsageProblem: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
     prepare()
+    end_as_on_ctrl_c()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -37,7 +38,7 @@ def run(arguments: list[str]) -> int:
         status = app(arguments, standalone_mode=False, prog_name="p2pmods")
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        return interrupted()
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else FAILED
     except (_UsageProblem, P2pmodsError, OSError, BaseExceptionGroup) as error:
@@ -50,7 +51,7 @@ def _explain(error: BaseException) -> int:
     of ours."""
     found = list(leaves(error))
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in found):
-        return INTERRUPTED
+        return interrupted()
     for leaf in found:
         if isinstance(leaf, _UsageProblem):
             return _complain(leaf.format_message(), USAGE)  # type: ignore[attr-defined]

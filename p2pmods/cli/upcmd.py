@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from p2pmods.cli.main import leaves
 from p2pmods.cli.meshtext import SHARED
 from p2pmods.cli.output import plural, say, size, table
 from p2pmods.cli.portholder import who_listens
+from p2pmods.cli.stoppable import until_told_to_end
 from p2pmods.config.settings import LOG_VARIABLE
 from p2pmods.errors import StoreInUse, UserError, printable
 from p2pmods.httpd.listening import CannotListen
@@ -69,8 +69,7 @@ SWITCH_INTERVAL: Final = 0.0005  # seconds: threads that hash zips must not keep
 
 
 async def _main(config: Config, with_parent: bool) -> None:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+    async with until_told_to_end(), trio.open_nursery() as nursery:
         node: Node = await nursery.start(run_node, config)
         if with_parent:
             nursery.start_soon(_stop_with_parent, config, nursery.cancel_scope)
@@ -81,16 +80,6 @@ async def _main(config: Config, with_parent: bool) -> None:
         sys.stdout.flush()
         if not with_parent and may_rewrite_lines():
             nursery.start_soon(show_live, node)
-
-
-async def _stop_on_signal(scope: trio.CancelScope) -> None:
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
-        numbers.append(signal.SIGHUP)
-    with trio.open_signal_receiver(*numbers) as received:
-        async for _ in received:
-            scope.cancel()
-            return
 
 
 async def _stop_with_parent(config: Config, scope: trio.CancelScope) -> None:

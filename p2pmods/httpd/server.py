@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -143,9 +144,10 @@ class Server:
     async def _hold_connections(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
         """The nursery of connections and their deadlines, shielded: only `_stop` ends it."""
         async with trio.open_nursery() as watching:
-            watching.cancel_scope.shield = True
             watching.start_soon(self._watch_deadlines)
             async with trio.open_nursery() as connections:
+                is_stopped = trio.current_effective_deadline() == -math.inf  # then nobody will ever call `_stop`
+                watching.cancel_scope.shield = not is_stopped
                 task_status.started(connections)
                 await self._stopped.wait()
             watching.cancel_scope.cancel()

@@ -88,11 +88,11 @@ class Mesh:
         self.cloned = trio.Event()  # another running node has this key
         self._settings = settings
         self.outlook = outlook
-        self._sockets = open_sockets(settings.listen, settings.data)
+        self.sockets = open_sockets(settings.listen, settings.data)
         self.links = Links(
             swarm,
             key,
-            listeners=self._sockets.tcp,
+            listeners=self.sockets.tcp,
             addresses=lambda node: self.standing.addresses(node),
             directory=settings.data / "tmp",
         )
@@ -105,7 +105,7 @@ class Mesh:
         self._latency = Latency()
         self.inflow = Inflow()
         machine = Membership(key, swarm.datagram_key, entropy, now=now, incarnation=0, hearsay_only=policy.is_public)
-        self.members = Members(machine, self.links, self._sockets.udp, lambda event: self.standing.heard(event))
+        self.members = Members(machine, self.links, self.sockets.udp, lambda event: self.standing.heard(event))
         advertiser = Advertiser(secrets.token_bytes(SESSION_SIZE), b"", self._rendezvous, now=now)
         home = LeaseHome(
             self.node_id, key, self._rendezvous, self._holdings, entropy, key_of, self.inflow.is_line_slow
@@ -236,7 +236,7 @@ class Mesh:
 
     def _look(self) -> int:
         """Where the node is now; the flags of its record."""
-        self.presence, flags = look_around(self._settings.listen, self._sockets.port)
+        self.presence, flags = look_around(self._settings.listen, self.sockets.port)
         return flags
 
     def _is_within(self, host: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,10 +31,11 @@ from p2pmods.fetch.thinning import Thinning, is_cut_off, limit_on
 from p2pmods.fetch.upkeep import Upkeep
 from p2pmods.fetch.writing import Writing
 from p2pmods.httpd.guard import allowed_hosts
-from p2pmods.httpd.listening import listen, url_of
+from p2pmods.httpd.listening import url_of
 from p2pmods.httpd.server import Server
 from p2pmods.identity.key import SEED_SIZE
 from p2pmods.node.meshing import Meshing
+from p2pmods.node.node import Node
 from p2pmods.node.nodefile import NodeFile, remove_node_file, write_node_file
 from p2pmods.node.parts import setup_token, version_control
 from p2pmods.node.supervision import supervised
@@ -47,41 +47,17 @@ from p2pmods.upstream.proxy import ProxyClient
 from p2pmods.upstream.route import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import socket
+    from collections.abc import Mapping, Sequence
 
     from p2pmods.config import Config
     from p2pmods.fetch.checksums import Checksums
     from p2pmods.httpd.message import Request
-    from p2pmods.mesh.mesh import Mesh
     from p2pmods.store.store import Store
 
 log = structlog.get_logger()
 
 STOPPING: Final = 10.0  # seconds for what was answered to reach the disk
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A node that runs. `url` is what GOPROXY is set to."""
-
-    config: Config
-    url: str
-    store: Store
-    upstream: Upstream
-    checksums: Checksums
-    proofs: Proofs
-    duties: Duties
-    meshing: Meshing
-
-    @property
-    def node_id(self) -> str:
-        """The present one: a node whose key another one has gets a new one."""
-        return self.meshing.node_id
-
-    @property
-    def mesh(self) -> Mesh | None:
-        """None in no swarm."""
-        return self.meshing.mesh
 
 
 class Assembly:
@@ -166,10 +142,9 @@ class Assembly:
             may_name=lambda path: not config.is_private(path),
         )
 
-    async def serve(self, task_status: trio.TaskStatus[Node]) -> None:
-        """Listen, say so, and serve until cancelled."""
+    async def serve(self, listeners: Sequence[socket.socket], task_status: trio.TaskStatus[Node]) -> None:
+        """Serve on `listeners` until cancelled, and say when that has begun."""
         config = self._config
-        listeners = await listen(config.listen.host, config.listen.port)
         self._url = url_of(listeners[0])
         port = listeners[0].getsockname()[1]
         tokens = Tokens(
@@ -208,7 +183,11 @@ class Assembly:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + STOPPING):
                 await self._meshing.leave()
                 await self._writing.wait_empty()
-                self._client.close()
+
+    def close(self) -> None:
+        """What is open towards others, once nothing runs any more that uses it."""
+        self._client.close()
+        self._meshing.close()
 
     def _write_facts(self) -> None:
         facts = NodeFile(self._url, self._meshing.address, self._meshing.node_id, self._secret)

@@ -214,6 +214,11 @@ class Meshing:
             self.mesh.growing.close()
             self.mesh.sowing.seeds.close()
 
+    def close(self) -> None:
+        """Nothing runs any more, or nothing ever did: then nobody else has closed what the mesh listens on."""
+        if self.mesh is not None:
+            self.mesh.sockets.close()
+
     async def _become_another(self) -> None:
         old = self.node_id
         seed = secrets.token_bytes(SEED_SIZE)

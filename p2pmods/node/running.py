@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
 
-from p2pmods.node.assembly import Assembly, Node
+from p2pmods.httpd.listening import listen
+from p2pmods.node.assembly import Assembly
 from p2pmods.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from p2pmods.config import Config
+    from p2pmods.node.node import Node
 
 
 async def run_node(
@@ -29,11 +32,15 @@ async def run_node(
     """
     environ = os.environ if environ is None else environ
     store = await trio.to_thread.run_sync(Store.open, config.data)
-    try:
+    with ExitStack() as held:
+        held.callback(store.close)
         async with trio.open_nursery() as nursery, _background(nursery) as background:
-            await Assembly(config, store, environ, background).serve(task_status)
-    finally:
-        store.close()
+            listeners = await listen(config.listen.host, config.listen.port)
+            for listener in listeners:
+                held.enter_context(listener)
+            assembly = Assembly(config, store, environ, background)
+            held.callback(assembly.close)
+            await assembly.serve(listeners, task_status)
 
 
 @asynccontextmanager
@@ -48,6 +55,7 @@ async def _background(nursery: trio.Nursery) -> AsyncIterator[trio.Nursery]:
 
 async def _hold(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
     async with trio.open_nursery() as background:
-        background.cancel_scope.shield = True
+        is_stopped = trio.current_effective_deadline() == -math.inf  # then nobody will ever cancel what is shielded
+        background.cancel_scope.shield = not is_stopped
         task_status.started(background)
         await trio.sleep_forever()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from p2pmods import __version__
 from p2pmods.cli.output import duration, plural, size, table
 from tests.cli.runner import p2pmods
+from tests.cli.world import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,6 +140,33 @@ def test_ctrl_c_while_the_command_is_still_loaded_shows_no_stack_trace(tmp_path:
     (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
     done = p2pmods("status", env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"})
     assert (done.status, done.err) == (130, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signal of Windows asks a process to end")
+@pytest.mark.parametrize("told", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_whichever_way_a_command_is_told_to_end_it_leaves_nothing_behind(told: str, tmp_path: Path) -> None:
+    number = getattr(signal, told)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = {**os.environ, "TMPDIR": str(scratch)}
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "p2pmods", "demo"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    wait_for(lambda: list(scratch.glob("p2pmods-demo-*/*")))
+    demo.send_signal(number)
+    _, complaint = demo.communicate(timeout=30)
+    assert (complaint, demo.returncode) == (b"", 128 + number)
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signal of Windows asks a process to end")
+def test_a_background_job_for_which_ctrl_c_is_ignored_can_be_told_to_end() -> None:
+    code = (
+        "import signal; from p2pmods.cli.ending import end_as_on_ctrl_c;"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN); end_as_on_ctrl_c(); signal.raise_signal(signal.SIGTERM)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGTERM
 
 
 def test_text_that_the_encoding_of_stdout_lacks_is_escaped() -> None:
