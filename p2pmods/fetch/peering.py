@@ -6,6 +6,7 @@ A peer's bytes are kept and answered with a proof of the checksum database only.
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from contextlib import ExitStack, suppress
@@ -29,6 +30,7 @@ from p2pmods.fetch.peersmall import take_peer_small
 from p2pmods.fetch.peerzip import take_peer_zip
 from p2pmods.fetch.proofs import AT_ONCE
 from p2pmods.fetch.receiving import IN_MEMORY, Receiver
+from p2pmods.fetch.sharing import answer_of
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.gomod.semver import sort_key
 from p2pmods.mesh.growing import Growing
@@ -195,11 +197,12 @@ class Peering:
         raise failure
 
     async def _start_claim(self, key: FileKey, from_upstream: FromUpstream, *, is_failing: bool = False) -> Served:
-        served: Served = await self._nursery.start(self._claim, key, from_upstream, is_failing)
-        return served
+        return await answer_of(
+            self._nursery, functools.partial(self._claim, key, from_upstream, is_failing), str(key)
+        )
 
     async def _claim(
-        self, key: FileKey, from_upstream: FromUpstream, is_failing: bool, *, task_status: trio.TaskStatus[Served]
+        self, key: FileKey, from_upstream: FromUpstream, is_failing: bool, answer: Callable[[Served], None]
     ) -> None:
         """Goes on after the answer, until what was fetched for all is proven and others can get it here."""
         async with self._mesh.claiming.claim(key.module, is_failing=is_failing) as claim:
@@ -224,7 +227,7 @@ class Peering:
                 except BaseException:
                     partial.discard()
                     raise
-                task_status.started(served)
+                answer(served)
                 claim.finished(await self._holding(served) if claim.is_for_all else None)
 
     def _watcher(

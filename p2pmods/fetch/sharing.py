@@ -85,3 +85,30 @@ class Sharing(Generic[T]):
             raise
         finally:
             del self._works[key]
+
+
+async def answer_of(nursery: trio.Nursery, work: Callable[[Callable[[T], None]], Awaitable[None]], name: str) -> T:
+    """What `work`, in `nursery`, calls its argument with, however long it goes on after that; or its error before.
+
+    A fault of ours after the answer is logged, as it has nobody to tell: it ends the work, not the node.
+    """
+    answer: T = await nursery.start(_work_and_go_on, work, name)
+    return answer
+
+
+async def _work_and_go_on(
+    work: Callable[[Callable[[Any], None]], Awaitable[None]], name: str, *, task_status: trio.TaskStatus[Any]
+) -> None:
+    is_answered = False
+
+    def answer(value: object) -> None:
+        nonlocal is_answered
+        is_answered = True
+        task_status.started(value)
+
+    try:
+        await work(answer)
+    except Exception as error:  # the border between what goes on after the answer and the node
+        if not is_answered:
+            raise
+        log.exception("work failed by a fault of p2pmods after its answer", work=name, exc_info=error)

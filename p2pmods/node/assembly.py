@@ -176,7 +176,7 @@ class Assembly:
                 await nursery.start(server.run, listeners)
                 nursery.start_soon(self._meshing.hand_over)
                 self._write_facts()
-                self._meshing.on_new_key = self._write_facts
+                self._meshing.on_new_mesh = self._write_facts
                 task_status.started(node)
         finally:
             remove_node_file(config.data)

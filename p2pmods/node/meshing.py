@@ -34,7 +34,7 @@ from p2pmods.mesh.mesh import Mesh
 from p2pmods.mesh.outlook import MeshSettings, Outlook
 from p2pmods.mesh.policy import SharingPolicy
 from p2pmods.mesh.ports import CannotListenForPeers
-from p2pmods.node.supervision import supervised
+from p2pmods.node.supervision import Started, supervised
 from p2pmods.store.identity_file import replace
 from p2pmods.store.seed_file import SeedFile
 
@@ -85,7 +85,7 @@ def swarm_of(config: Config) -> Swarm:
 class Meshing:
     """What a node has of the mesh: `mesh` is None in no swarm, and `problem` says why.
 
-    `on_new_key` is told when the node goes on under another key; `mesh` and `node_id` are others then.
+    `on_new_mesh` is told when the node goes on with another mesh; `node_id` may be another one then.
     """
 
     def __init__(self, config: Config, key: Ed25519PrivateKey, store: Store, environ: Mapping[str, str]) -> None:
@@ -94,7 +94,7 @@ class Meshing:
         self.mesh: Mesh | None = None
         self.peers = LatePeers()
         self.neighbours = Neighbours(lambda: self.mesh, self.problem)
-        self.on_new_key: Callable[[], None] = lambda: None
+        self.on_new_mesh: Callable[[], None] = lambda: None
         self._begin_anew: Callable[[], None] = lambda: None
         self._key = key
         self._config = config
@@ -181,21 +181,28 @@ class Meshing:
         return self.mesh.address if self.mesh is not None else None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled; at once where there is no mesh. When another node has the same key, on under a new one."""
+        """Until cancelled; at once where there is no mesh.
+
+        When another node has the same key it goes on under a new one, and after a fault of ours with a new mesh.
+        """
+        status = Started(task_status)
         if self.mesh is None:
-            task_status.started()
+            status.started()
             return
         async with trio.open_nursery() as services:
             if self.neighbours.copying is not None:
                 await services.start(supervised, "copies for others", self.neighbours.copying.run)
             while True:
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(self.mesh.run)
-                    task_status.started()
-                    task_status = trio.TASK_STATUS_IGNORED
-                    await self.mesh.cloned.wait()
-                    nursery.cancel_scope.cancel()
-                await self._become_another()
+                try:
+                    await _run_until_cloned(self.mesh, status)
+                except Exception as error:  # the border between the mesh and the node
+                    log.exception("the mesh failed by a fault of p2pmods, and is begun anew", exc_info=error)
+                    status.started()
+                    self.close()
+                    await trio.sleep(AGAIN_AFTER)
+                else:
+                    self._take_new_key()
+                await self._go_on()
 
     async def hand_over(self) -> None:
         """Until cancelled, and then until peers have what they are being given; two seconds at most."""
@@ -219,7 +226,7 @@ class Meshing:
         if self.mesh is not None:
             self.mesh.sockets.close()
 
-    async def _become_another(self) -> None:
+    def _take_new_key(self) -> None:
         old = self.node_id
         seed = secrets.token_bytes(SEED_SIZE)
         try:
@@ -231,6 +238,9 @@ class Meshing:
         log.warning(
             "another running node has this node's key: it goes on under a new one", was=old, node_id=self.node_id
         )
+
+    async def _go_on(self) -> None:
+        """With a new mesh, once there can be one."""
         while True:
             try:
                 self._begin_anew()
@@ -238,7 +248,15 @@ class Meshing:
             except (CannotListenForPeers, OSError) as error:
                 log.warning("there is no mesh until that is cured", reason=str(error))
                 await trio.sleep(AGAIN_AFTER)
-        self.on_new_key()
+        self.on_new_mesh()
+
+
+async def _run_until_cloned(mesh: Mesh, status: Started) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(mesh.run)
+        status.started()
+        await mesh.cloned.wait()
+        nursery.cancel_scope.cancel()
 
 
 def ability_of(config: Config, policy: SharingPolicy, checksums: Checksums, upstream: Upstream) -> Ability:

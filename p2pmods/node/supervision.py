@@ -21,7 +21,7 @@ class Work(Protocol):
     def __call__(self, *, task_status: trio.TaskStatus[None]) -> Awaitable[None]: ...
 
 
-class _Started:
+class Started:
     """A TaskStatus that may be told more than once: whoever waits for the first start has no use for the second."""
 
     def __init__(self, task_status: trio.TaskStatus[None]) -> None:
@@ -35,7 +35,7 @@ class _Started:
 
 async def supervised(name: str, work: Work, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Do `work`, and again when it fails by a fault of ours, until it returns or is cancelled."""
-    status = _Started(task_status)
+    status = Started(task_status)
     while True:
         try:
             await work(task_status=status)

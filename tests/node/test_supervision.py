@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import trio
 
 from p2pmods.errors import StoreError
-from p2pmods.fetch.sharing import Sharing
+from p2pmods.fetch.sharing import Sharing, answer_of
+from p2pmods.mesh.roles import Roles
+from p2pmods.node import meshing
 from p2pmods.node.supervision import AGAIN_AFTER, supervised
+from tests.mesh.test_two_nodes import download
+from tests.world import open_room, wait_met, wait_offered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.world import World
 
 
 async def test_background_work_that_fails_is_begun_again(autojump_clock: trio.testing.MockClock) -> None:
@@ -53,3 +64,51 @@ async def test_what_one_waiter_does_not_wait_for_the_others_still_get() -> None:
         assert not work.is_done
         done.set()
         assert await work.wait() == 42
+
+
+async def test_work_that_fails_after_its_answer_fails_nobody() -> None:
+    go_on = trio.Event()
+
+    async def work(answer: Callable[[int], None]) -> None:
+        answer(42)
+        await go_on.wait()
+        raise RuntimeError("a fault of ours")
+
+    async with trio.open_nursery() as nursery:
+        assert await answer_of(nursery, work, "work") == 42
+        go_on.set()
+
+
+async def test_work_that_fails_before_its_answer_fails_who_waits_for_it() -> None:
+    async def work(_answer: Callable[[int], None]) -> None:
+        await trio.lowlevel.checkpoint()
+        raise StoreError("no room")
+
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(StoreError, match="no room"):
+            await answer_of(nursery, work, "work")
+
+
+async def test_a_fault_in_the_mesh_ends_neither_the_node_nor_its_mesh(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meshing, "AGAIN_AFTER", 0.0)
+    faults = iter([RuntimeError("a fault of ours"), RuntimeError("another")])
+    wait = Roles.run
+
+    async def fail(self: Roles) -> None:
+        for error in faults:
+            raise error
+        await wait(self)
+
+    world.publish()
+    async with open_room(world) as room:
+        ann = await room.start("ann")
+        await download(ann)
+        await ann.wait_proven()
+        monkeypatch.setattr(Roles, "run", fail)
+        bob = await room.start("bob", ann)
+        await wait_met(ann, bob)
+        await wait_offered(bob)
+        assert (await download(bob))["zip"] == "peer"
+        assert next(faults, None) is None
