@@ -136,7 +136,7 @@ class _Race(Generic[T]):
             self._found(await call())
         except (NotFound, SumdbSecurityError) as error:
             self._end(error)
-        except (SourceError, SumdbError) as error:
+        except Exception as error:  # whoever waits is told, and logs what is a fault of ours
             self.failure = error
         finally:
             self.upstream_ended.set()

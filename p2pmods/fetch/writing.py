@@ -186,7 +186,10 @@ class Writing:
         self._settled.set()
         self._settled = trio.Event()
         for action in actions:
-            action()
+            try:
+                action()
+            except Exception as error:  # the border between what waits for a commit and the node
+                log.exception("what follows a commit failed by a fault of p2pmods", exc_info=error)
 
 
 def passed_on(verified: VerifiedFile, content: Content) -> Served:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 import trio
 
 from p2pmods.errors import StoreError, Tombstoned
+from p2pmods.fetch.checksum_sources import Sources
 from p2pmods.fetch.storm import Storm
 from p2pmods.fetch.writing import Writing
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
@@ -228,3 +230,34 @@ async def test_offline_a_version_of_which_only_the_go_mod_is_held_is_no_reason_t
             assert answer.status_code == 404
             assert "v1.5.0" in answer.text
         assert (await node.file(WIDGET, "zip")).status_code == 200
+
+
+async def test_a_fault_while_a_proof_is_fetched_fails_who_waits_for_it_and_not_the_node(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> object:
+        raise RuntimeError("a fault of ours")
+
+    world.publish()
+    async with world.node() as node:
+        with monkeypatch.context() as broken:
+            broken.setattr(Sources, "with_upstream", fail)
+            lookup = f"/sumdb/{world.log.name}/lookup/{WIDGET}"
+            assert (await node.get(lookup)).status_code == 500
+        assert (await node.get(lookup)).status_code == 200
+
+
+async def test_what_follows_a_commit_may_fail(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    with closing(Store.open(tmp_path)) as store:
+        async with trio.open_nursery() as nursery:
+            writing = Writing(store, nursery, Storm(), lambda _verified: None)
+            await writing.put(verified_mod(b"module example.org/acme/widget\n"), b"module example.org/acme/widget\n")
+            writing.then(MOD, fail)
+            writing.then(MOD, lambda: done.append("after it"))
+            await writing.wait_empty()
+    assert done == ["after it"]
