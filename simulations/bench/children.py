@@ -72,9 +72,13 @@ class Child:
         return read_usage(self.pid)
 
     def write_line(self, text: str) -> None:
+        """Raises BenchFailed when it has ended."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{text}\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(f"{text}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise BenchFailed(self._reason()) from error
 
     def read_line(self, prefix: str = "") -> str:
         """The next line of its output that begins with `prefix`, without that. BenchFailed when it ends before."""
@@ -110,7 +114,8 @@ class Child:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._complaints):
             if stream is not None:
-                stream.close()
+                with suppress(BrokenPipeError):  # of what was still to be written
+                    stream.close()
 
     def _kill(self) -> None:
         try:

@@ -24,7 +24,7 @@ PORT: Final = 8080  # of the upstream
 API_PORT: Final = 3070  # of every node
 SECRET: Final = "5a" * 32  # of the lab's own swarm
 TOKEN: Final = "lab-token-for-the-room"
-LIFE: Final = 1800.0  # seconds that anything here may run
+LIFE: Final = 3600.0  # seconds that anything here may run
 _NOT_OURS: Final = ("P2PMODS_", "CI", "GOSUMDB")  # beginnings of names of variables that stay outside
 UPSTREAM_URL: Final = f"http://198.51.100.1:{PORT}"
 
