@@ -43,3 +43,11 @@ def test_a_failure_is_told_in_the_childs_last_words(tmp_path: Path) -> None:
 def test_a_child_that_ends_before_it_is_ready_is_a_failure(tmp_path: Path) -> None:
     with child(tmp_path, "print('hello')") as ended, pytest.raises(BenchFailed, match="exit status 0"):
         ended.read_line("ready ")
+
+
+def test_a_child_that_is_gone_when_it_is_asked_is_a_failure(tmp_path: Path) -> None:
+    with child(tmp_path, "raise SystemExit('no such module')") as gone:
+        with pytest.raises(BenchFailed):
+            gone.read_line("ready ")
+        with pytest.raises(BenchFailed, match="no such module"):
+            gone.write_line("tally")
