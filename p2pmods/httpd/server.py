@@ -183,7 +183,12 @@ class Server:
             with sock, contextlib.suppress(OSError):
                 sock.send(_TURNED_AWAY)
             return
-        connection = Connection(self, sock, host)
+        try:
+            connection = Connection(self, sock, host)
+        except Exception as error:  # the border between one connection and the server
+            sock.close()
+            self.report(error)
+            return
         self._connections[connection] = None
         nursery.start_soon(self._run_connection, connection)
 

@@ -15,6 +15,7 @@ import trio
 import trio.testing
 
 from p2pmods.httpd import CannotListen, FileBody, Limits, Request, Response, Server, listen, ready_made, text, url_of
+from p2pmods.httpd import server as server_module
 from tests.httpd.world import HOST, Client, hello, serving
 
 if TYPE_CHECKING:
@@ -221,6 +222,19 @@ async def test_out_of_descriptors_it_waits_and_goes_on() -> None:
                 assert (await Client(stream).get("/")).status == 200
             assert listener.failures == 0
             nursery.cancel_scope.cancel()
+
+
+async def test_a_connection_that_cannot_be_begun_costs_itself_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*_: object) -> None:
+        raise MemoryError
+
+    async with serving(hello) as world:
+        with monkeypatch.context() as broken:
+            broken.setattr(server_module, "Connection", out_of_memory)
+            async with world.client() as client:
+                assert await client.stream.receive_some() == b""
+        assert [type(error) for error in world.errors] == [MemoryError]
+        assert await world.is_alive()
 
 
 async def test_stopping_finishes_what_is_under_way_and_closes_what_is_idle() -> None:
