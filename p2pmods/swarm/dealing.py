@@ -196,10 +196,9 @@ class Dealing:
                 kept.append(piece)
             elif self._holders(piece) > 1:
                 self._fresh[piece] = now
-            elif self._give(piece, now):
-                due = self._due()
             else:
-                kept.append(piece)
+                self._give(piece, now)
+                due = self._due()
         self._to_be_dealt(kept, first=True)
 
     def _due(self) -> int:
@@ -214,20 +213,17 @@ class Dealing:
                 lacked |= ~seen
         return often | everybody | lacked if lacked else 0
 
-    def _give(self, piece: int, now: float) -> bool:
-        """Deal it to whoever has least; False when it has to wait for a hand that is free."""
+    def _give(self, piece: int, now: float) -> None:
+        """Deal it to whoever of those without it has least in hand: what is due, one with a free hand lacks."""
         without = [one for one in self._followers.values() if not (one.has | one.shown) >> piece & 1]
         if not without:
             self._open |= 1 << piece
-            return True
+            return
         follower = min(without, key=lambda one: len(one.hand))
-        if len(follower.hand) >= HAND:
-            return False
         if not follower.hand:
             follower.last, follower.gone_before = now, self._gone
         follower.shown |= 1 << piece
         follower.hand[piece] = _Dealt(now)
-        return True
 
     def _holders(self, piece: int) -> int:
         return sum(one.has >> piece & 1 for one in self._followers.values())

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from p2pmods.errors import MalformedData
 from p2pmods.identity.certificate import MAX_CERTIFICATE, Certificate, mint, node_id_of
@@ -88,3 +93,20 @@ def test_what_is_no_certificate_has_no_node_id(data: bytes) -> None:
 
 def test_the_key_is_not_shown() -> None:
     assert "PRIVATE" not in repr(mint(OFFICE, ANN))
+
+
+def test_a_certificate_of_another_kind_of_key_names_no_node() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "node")])
+    other = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    with pytest.raises(MalformedData, match="Ed25519"):
+        node_id_of(other.public_bytes(Encoding.DER))

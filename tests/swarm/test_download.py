@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 import pytest
@@ -55,6 +56,22 @@ def test_everything_comes_and_nothing_twice_while_everybody_delivers(known: int,
         assert bring(one, request, 0) == []
     assert came == first_bits(known)
     assert one.is_idle
+
+
+def test_however_many_neighbours_there_are_so_much_is_under_way_and_no_more() -> None:
+    everything = first_bits(4000)
+    one = download(4000, **{f"n{number}": everything for number in range(60)})
+    requests = one.next(now=0)
+    assert PIECES_UNDER_WAY <= sum(request.count for request in requests) < PIECES_UNDER_WAY + MAX_SPAN
+    bring(one, requests[0], 1)
+    assert sum(request.count for request in one.next(now=1)) <= requests[0].count + MAX_SPAN
+
+
+def test_what_has_all_it_wants_waits_for_nothing() -> None:
+    one = download(1, ann=1)
+    for request in one.next(now=0):
+        bring(one, request, 0)
+    assert one.next_timer(now=0) == math.inf
 
 
 def test_only_what_a_neighbour_has_and_the_list_names_is_asked_for() -> None:
