@@ -25,6 +25,7 @@ from p2pmods.fetch.memory import NotFoundMemory
 from p2pmods.fetch.outcome import FetchFailed, Served, Verdict, verdict_of
 from p2pmods.fetch.receiving import Receiver
 from p2pmods.fetch.sharing import Sharing
+from p2pmods.fetch.usual import UsualTime
 from p2pmods.gomod.info import format_info, synthesise_info
 from p2pmods.gomod.module import FileKey, FileKind
 from p2pmods.trust.evidence import Source, SourceKind
@@ -81,6 +82,7 @@ class Fetcher:
         self._peering = peering
         self._clock = clock
         self._not_found = NotFoundMemory(monotonic)
+        self._small_usually = UsualTime(monotonic)
         self._sharing: Sharing[Served] = Sharing(nursery, (FetchFailed, StoreError))
 
     async def get(self, key: FileKey, *, only_held: bool = False) -> Served:
@@ -172,7 +174,7 @@ class Fetcher:
             return await self._from_upstream(key)
         if key.kind is FileKind.ZIP:
             return await peering.zip(key, partial(self._from_upstream, key))
-        served = await peering.small(key)
+        served = await peering.small(key, self._small_usually.seconds)
         if served is not None:
             return served
         try:
@@ -193,12 +195,13 @@ class Fetcher:
         if key.kind is FileKind.ZIP:
             return await self._zip_from_upstream(key, watch)
         sink = BytesSink()
-        return await self._upstream.fetch_file(
-            key,
-            sink,
-            lambda source: self._intake.take_small(key, sink.getvalue(), source),
-            anonymous=anonymous,
-        )
+        with self._small_usually.measured():
+            return await self._upstream.fetch_file(
+                key,
+                sink,
+                lambda source: self._intake.take_small(key, sink.getvalue(), source),
+                anonymous=anonymous,
+            )
 
     async def _zip_from_upstream(self, key: FileKey, watch: Watch | None) -> Served:
         try:

@@ -120,9 +120,12 @@ class Peering:
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(seen.at))
         return Unavailable(PEERS, f"{there}; last held by {seen.node[:SHOWN]}, seen {at}")
 
-    async def small(self, key: FileKey) -> Served | None:
-        """An `.info` or `.mod` from the home of its version; None when this node should go upstream itself."""
-        found = await self._mesh.peers.small(key)
+    async def small(self, key: FileKey, elsewhere: float) -> Served | None:
+        """An `.info` or `.mod` from the home of its version; None when this node should go upstream itself.
+
+        `elsewhere`: the seconds that its own upstream takes for one.
+        """
+        found = await self._mesh.peers.small(key, elsewhere)
         return None if found is None else await self._take_small(key, *found)
 
     async def small_of_own_key(self, key: FileKey) -> Served | None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 HOLDER_PATIENCE: Final = 0.25  # seconds for the first word of one who holds them, which may take a new link
 PATIENCE: Final = 0.05  # seconds for a home's first word; who hears nothing goes to its own upstream
+MOST_PATIENCE: Final = 0.3  # where that is no sooner there: a busy machine's line, or processors
 HOME_DEADLINE: Final = 5.0  # seconds for small files that a home fetches
 HELD_DEADLINE: Final = 3.0  # seconds for those that somebody holds
 HOMES_DEADLINE: Final = 8.0  # seconds for all homes that may fetch what the own upstream does not deliver
@@ -77,10 +78,11 @@ class Peers:
 
     # Small files
 
-    async def small(self, key: FileKey) -> tuple[str, Small] | None:
+    async def small(self, key: FileKey, elsewhere: float) -> tuple[str, Small] | None:
         """Files of the version of `key` from its home, and who gave them; None when this node should fetch them.
 
-        What the last answer brought along for the other file of the version is used first.
+        What the last answer brought along for the other file of the version is used first. `elsewhere` is how long
+        the own upstream takes, in seconds: so long a home's first word is worth waiting for.
         """
         if (brought := self._take_brought(key)) is not None:
             return brought
@@ -91,7 +93,8 @@ class Peers:
         if homes[0] == self._around.node:
             return await self.small_of_own_key(key)
         try:
-            small = await self._ask_small(homes[0], key, held_only=False, patience=PATIENCE)
+            patience = min(max(PATIENCE, elsewhere), MOST_PATIENCE)
+            small = await self._ask_small(homes[0], key, held_only=False, patience=patience)
         except PeerError:
             return None
         return self._note(key, homes[0], small)

@@ -247,7 +247,9 @@ class Meshing:
                 break
             except (CannotListenForPeers, OSError) as error:
                 log.warning("there is no mesh until that is cured", reason=str(error))
-                await trio.sleep(AGAIN_AFTER)
+            except Exception as error:  # the border between the mesh and the node
+                log.exception("a mesh could not be begun by a fault of p2pmods", exc_info=error)
+            await trio.sleep(AGAIN_AFTER)
         self.on_new_mesh()
 
 

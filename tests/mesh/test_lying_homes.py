@@ -253,6 +253,29 @@ async def test_a_home_that_is_no_help_is_asked_again_another_time(scene: Scene, 
         assert scene.eve.count(GetSmall) == 2 * number
 
 
+@pytest.mark.parametrize(("upstream_takes", "source"), [(0.0, "upstream"), (0.5, "peer")])
+async def test_a_home_that_hesitates_is_waited_for_as_long_as_the_own_upstream_takes(
+    scene: Scene, upstream_takes: float, source: str
+) -> None:
+    async def late(exchange: faults.Exchange) -> None:
+        await trio.sleep(upstream_takes)
+        await faults.send(exchange)
+
+    scene.world.upstream.fault(".mod", late)
+    scene.eve.answers[GetSmall] = replying(SmallHead(YOURSELF))
+    for _ in range(3):
+        assert (await scene.ann.file(scene.next_version(), "mod")).headers["P2pmods-Source"] == "upstream"
+    module = scene.next_version()
+    right = scene.world.upstream.files[f"/{FileKey(module, FileKind.MOD).url_path}"]
+
+    async def hesitate(call: Call) -> None:
+        await trio.sleep(3 * peers.PATIENCE)
+        await small(SmallFiles(None, right))(call)
+
+    scene.eve.answers[GetSmall] = hesitate
+    assert (await scene.ann.file(module, "mod")).headers["P2pmods-Source"] == source
+
+
 async def test_of_what_came_along_only_the_latest_is_remembered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,7 +60,10 @@ def test_everything_comes_and_nothing_twice_while_everybody_delivers(known: int,
 
 def test_however_many_neighbours_there_are_so_much_is_under_way_and_no_more() -> None:
     everything = first_bits(4000)
-    one = download(4000, **{f"n{number}": everything for number in range(60)})
+    one = download(4000)
+    for number in range(60):
+        one.joined(str(number))
+        one.has(str(number), everything)
     requests = one.next(now=0)
     assert PIECES_UNDER_WAY <= sum(request.count for request in requests) < PIECES_UNDER_WAY + MAX_SPAN
     bring(one, requests[0], 1)
