@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from p2pmods.errors import MalformedData, PeerError, printable
 from p2pmods.identity.certificate import mint, node_id_of
+from p2pmods.wire.tls import refuse_cuts
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -55,6 +56,7 @@ def contexts(swarm: Swarm, key: Ed25519PrivateKey, directory: Path) -> Contexts:
 
 def _context(protocol: ssl._SSLMethod, certificate: Certificate, file: str) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)  # trusts nobody yet, unlike create_default_context
+    refuse_cuts(context)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False  # names and addresses say nothing here, the leaf's key does
     context.verify_mode = ssl.CERT_REQUIRED

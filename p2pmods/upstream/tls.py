@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import truststore
 
+from p2pmods.wire.tls import refuse_cuts
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -37,6 +39,7 @@ def client_context(environ: Mapping[str, str], alpn: Sequence[str]) -> ssl.SSLCo
             _load_directory(context, Path(directory))
     else:
         context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    refuse_cuts(context)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(list(alpn))
     return context

@@ -7,7 +7,15 @@ whole, however many records it holds.
 from __future__ import annotations
 
 import ssl
-from typing import cast
+from typing import Final, cast
+
+# Python 3.10 and early releases of 3.11 set it by default where OpenSSL is 3: Debian 12 has one of them.
+_CUT_IS_END: Final = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+
+
+def refuse_cuts(context: ssl.SSLContext) -> None:
+    """Let no connection of `context` take a cut for the end: whoever can cut it could shorten what is received."""
+    context.options &= ~_CUT_IS_END
 
 
 class TlsMachine:

@@ -149,9 +149,13 @@ def test_whichever_way_a_command_is_told_to_end_it_leaves_nothing_behind(told: s
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     env = {**os.environ, "TMPDIR": str(scratch)}
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "p2pmods", "demo"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    # What runs the tests may ignore some of these itself, as nohup does.
+    code = (
+        "import signal, sys; from p2pmods.__main__ import main;"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL); signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "sys.argv = ['p2pmods', 'demo']; main()"
     )
+    demo = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_for(lambda: list(scratch.glob("p2pmods-demo-*/*")))
     demo.send_signal(number)
     _, complaint = demo.communicate(timeout=30)
