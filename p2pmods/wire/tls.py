@@ -18,6 +18,12 @@ def refuse_cuts(context: ssl.SSLContext) -> None:
     context.options &= ~_CUT_IS_END
 
 
+def _raise_cut(error: ssl.SSLError) -> None:
+    """The same releases of Python have no exception of its own for a cut."""
+    if error.reason == "UNEXPECTED_EOF_WHILE_READING" and not isinstance(error, ssl.SSLEOFError):
+        raise ssl.SSLEOFError(*error.args) from error
+
+
 class TlsMachine:
     """One side of a TLS connection; `object` tells of the other side once the handshake is done."""
 
@@ -32,11 +38,17 @@ class TlsMachine:
         self.has_ended = False  # the other side said that nothing follows
 
     def handshake(self) -> bool:
-        """True when it is done; else more must be sent and received. Raises ssl.SSLError."""
+        """True when it is done; else more must be sent and received.
+
+        Raises ssl.SSLError, SSLEOFError if it ended without being said.
+        """
         try:
             self.object.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        except ssl.SSLError as error:
+            _raise_cut(error)
+            raise
         return True
 
     def receive(self, data: bytes | memoryview) -> None:
@@ -63,8 +75,9 @@ class TlsMachine:
             pass
         except ssl.SSLZeroReturnError:
             self.has_ended = True
-        except ssl.SSLError:
+        except ssl.SSLError as error:
             if not count:  # else it comes again when this has been used
+                _raise_cut(error)
                 raise
         return count
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from p2pmods.identity.swarm import PUBLIC
 from p2pmods.mesh import tls as mesh_tls
 from p2pmods.upstream import tls as upstream_tls
+from p2pmods.wire.tls import TlsMachine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,3 +52,23 @@ def test_upstreams_answers_are_not_taken_for_whole_when_they_are_cut(tmp_path: P
 
 def test_nor_are_they_where_the_system_s_authorities_are_trusted() -> None:
     assert not upstream_tls.client_context({}, ["http/1.1"]).options & CUT_IS_END
+
+
+class CutObject:
+    """A connection that was cut, in a Python that has no exception of its own for that."""
+
+    def _cut(self, *_: object) -> None:
+        error = ssl.SSLError(1, "unexpected eof while reading")
+        error.reason = "UNEXPECTED_EOF_WHILE_READING"
+        raise error
+
+    do_handshake = read = _cut
+
+
+def test_a_cut_has_one_name_in_every_python() -> None:
+    machine = TlsMachine(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server_hostname="example.org")
+    machine.object = CutObject()  # type: ignore[assignment]
+    with pytest.raises(ssl.SSLEOFError):
+        machine.handshake()
+    with pytest.raises(ssl.SSLEOFError):
+        machine.decrypt_into(memoryview(bytearray(10)))
