@@ -165,9 +165,10 @@ def test_somebody_elses_directory_is_refused(data: Path) -> None:
 
 
 @pytest.fixture
-def as_ordinary_user() -> Iterator[Path]:
+def as_ordinary_user(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory of a user whom permissions bind, and that user in force."""
     directory = Path(tempfile.mkdtemp(prefix="p2pmods-store-"))
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))  # root's own, TMPDIR, need not be everybody's
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if root:
         os.chown(directory, 65534, 65534)
