@@ -25,7 +25,7 @@ def why(module: str, data: Path | None, *, as_json: bool) -> None:
     node = find_node(directory)
     report = _from_disk(directory, wanted) if node is None else _from_node(node, wanted)
     if report is None:
-        raise UserError(f"nothing is known of {wanted}: it was never asked for here")
+        raise UserError(f"nothing is known of {wanted}: no file of it ever came to this node")
     if as_json:
         say_json(report)
         return
@@ -53,17 +53,29 @@ def _from_disk(data: Path, module: ModuleVersion) -> dict[str, Any] | None:
 
 def human(report: dict[str, Any]) -> list[str]:
     """Each file, its source, hashes and evidence; then what was refused, marks and alarms."""
-    lines = [f"{printable(report['module'])}@{printable(report['version'])}"]
+    name = f"{printable(report['module'])}@{printable(report['version'])}"
+    lines = [name]
     for file in report["files"]:
         lines += ["", f"  {file['name']}  {size(file['size'])}"]
         lines += table(_file_rows(file), indent="    ")
-    for refused in report.get("refused", []):
-        where = _source(refused["source"])
-        lines += ["", f"  {refused['name']}  REFUSED: {printable(refused['reason'], 500)}", f"    came from {where}"]
+    for refused, times in _counted(report.get("refused", [])):
+        again = f", the last of {times:,} times" if times > 1 else ""
+        lines += ["", f"  {refused['name']}  REFUSED: {printable(refused['reason'], 500)}"]
+        lines.append(f"    came from {_source(refused['source'])}{again}")
     for mark in report.get("marks", []):
-        lines += ["", f"  {printable(mark['state']).upper()}  {printable(mark['reason'], 500)} ({_date(mark['at'])})"]
+        reason = printable(mark["reason"], 500) or f"by you: `p2pmods get {name}` brings it back"
+        lines += ["", f"  {printable(mark['state']).upper()}  {reason} ({_date(mark['at'])})"]
     lines += [f"  ALARM  {printable(alarm['text'], 500)}" for alarm in report["alarms"]]
     return lines
+
+
+def _counted(refused: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+    """The last of those that differ in nothing but their time, and how many they are; in the order of the first."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for one in refused:
+        source = one["source"]
+        alike.setdefault((one["name"], source["kind"], source["id"], one["reason"]), []).append(one)
+    return [(group[-1], len(group)) for group in alike.values()]
 
 
 def _file_rows(file: dict[str, Any]) -> list[tuple[str, str]]:
@@ -73,7 +85,10 @@ def _file_rows(file: dict[str, Any]) -> list[tuple[str, str]]:
     evidence = [_evidence(item) for item in file["evidence"]]
     if file["name"] == "info":  # no hash covers an .info: there is nothing that could prove it
         return rows + [("evidence", item) for item in evidence]
-    return rows + [("proof" if item.startswith("proven") else "evidence", item) for item in evidence or ["none"]]
+    proofs = [item for item in evidence if item.startswith("proven")]
+    others = [item for item in evidence if item not in proofs]
+    rows += [("proof", item) for item in proofs or ["none (yet): no checksum database has stated its hash"]]
+    return rows + [("evidence", item) for item in others]
 
 
 def _evidence(item: dict[str, Any]) -> str:

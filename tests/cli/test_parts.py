@@ -25,7 +25,6 @@ from p2pmods.cli.runcmd import last_line, remove_tree
 from p2pmods.cli.sessions import missing_text, summary
 from p2pmods.cli.statuscmd import human as status_human
 from p2pmods.cli.toolchain import LocalGo, needed_toolchain, toolchain_module
-from p2pmods.cli.whycmd import human as why_human
 from p2pmods.errors import UsageError, UserError
 from p2pmods.fetch.report import status_report
 from p2pmods.gomod.modfile import parse_go_mod
@@ -386,37 +385,3 @@ def test_status_says_how_much_of_the_disk_limit_is_used_and_when_that_is_too_muc
     assert (report["held"]["bytes"], report["held"]["limit"]) == (held, limit)
     lines = [line.strip() for line in status_human(report, Path("data")) if "limit" in line]
     assert lines == ([said] if said else [])
-
-
-def test_why_tells_of_refusals_marks_and_alarms_too() -> None:
-    source = {"kind": "peer", "id": "\x1b[2J", "at": 1e300}
-    file = {"name": "zip", "size": 5, "sha256": "00", "h1": H1, "source": source, "evidence": []}
-    proofs = [
-        {"kind": "pin", "origin": "/x/go.sum"},
-        {"kind": "upstream", "upstream": "https://u"},
-        {"kind": "module-cache", "directory": "/m"},
-        {"kind": "peer", "peer": "\x1b[2J"},
-        {"kind": "new", "x": 1},
-    ]
-    said = "\n".join(
-        why_human(
-            {
-                "module": "example.com/a",
-                "version": "v1.0.0",
-                "files": [file, file | {"evidence": proofs}, file | {"name": "info", "h1": None}],
-                "refused": [{"name": "zip", "source": source, "reason": "a bomb"}],
-                "marks": [{"state": "poisoned", "name": "zip", "reason": "two hashes", "at": 5}],
-                "alarms": [{"text": "look"}],
-            }
-        )
-    )
-    assert "\x1b" not in said
-    for part in (
-        "Version and Time are the word of peer",
-        "evidence  none",
-        "listed in /x/go.sum",
-        "REFUSED: a bomb",
-        "POISONED  two hashes",
-        "ALARM  look",
-    ):
-        assert part in said
