@@ -106,23 +106,25 @@ class Session:
     def _telling(self) -> list[dict[str, Any]]:
         """The failures but for wrong guesses: to find a package's module go asks for every prefix of its path.
 
-        What was found for the same version, or in the same way, ends the search; else the longest path was meant. Of
-        `.mod`, `.zip` and records none is a guess. A guess of which nobody could say whether it exists stays.
+        What was found for the same version, or in the same way, ends the search, and so does what is known and
+        cannot be had; else the longest path was meant. Of `.mod`, `.zip` and records none is a guess. A guess of
+        which nobody could say whether it exists stays, unless it is above what ended the search.
         """
         found = {_split(str(key)) for key in self._files if key.kind is FileKind.INFO}
         found.update(map(_split, self._listings))
-        shorter = {guess for split in (*found, *map(_split, self._missing)) for guess in _shorter(*split)}
+        known = {_split(name) for name, failure in self._missing.items() if failure["reason"] != failure["verdict"]}
+        above = {guess for split in (*found, *known) for guess in _shorter(*split)}
+        shorter = above.union(*(_shorter(*_split(name)) for name in self._missing))
 
-        def is_guess(name: str) -> bool:
+        def is_guess(name: str, verdict: Verdict) -> bool:
             split = _split(name)
-            needed = name.endswith(_NEEDED) or name.startswith(_RECORD)
-            return not needed and (split in shorter or not found.isdisjoint(_shorter(*split)))
+            if name.endswith(_NEEDED) or name.startswith(_RECORD):
+                return False
+            if verdict == Verdict.UNAVAILABLE:
+                return split in above
+            return split in shorter or not found.isdisjoint(_shorter(*split))
 
-        return [
-            failure
-            for name, failure in self._missing.items()
-            if failure["verdict"] == Verdict.UNAVAILABLE or not is_guess(name)
-        ]
+        return [failure for name, failure in self._missing.items() if not is_guess(name, failure["verdict"])]
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ _NAMES: Final = (
     (("vcs",), "version control"),
 )
 _WANTED: Final = (".mod", ".zip")  # an .info may be asked for to see whether there is such a module
+_RECORD: Final = "sumdb lookup/"
 MAX_ASKED: Final = 3  # sources named for a missing module
 
 
@@ -58,12 +59,20 @@ def summary(report: dict[str, Any]) -> str:
 
 
 def missing_text(missing: list[dict[str, Any]]) -> str:
-    """Which file is missing and who was asked for it; the first one, and how many more."""
+    """Which file is missing and who was asked for it; the first one, and of how many others something is."""
     files = [one for one in missing if one["name"].endswith(_WANTED)]
     # `go get a/b/c` also probes a/b and a: the longest name is the one that was meant, or its proof.
     first = files[0] if files else max(missing, key=lambda one: len(one["name"]))
     asked = [f"{printable(source)}: {printable(reason)}" for source, reason in first["tried"]]
     more = [f"{len(asked) - MAX_ASKED} more"] if len(asked) > MAX_ASKED else []
     who = f" (asked {'; '.join(asked[:MAX_ASKED] + more)})" if asked else ""
-    rest = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+    others = {_of(one["name"]) for one in missing} - {_of(first["name"])}
+    rest = f", and {len(others)} more" if others else ""
     return f"missing {printable(first['name'])}: {printable(first['reason'])}{who}{rest}"
+
+
+def _of(name: str) -> str:
+    """What a file or record belongs to: a module version that lacks its `.mod` and its zip is missing once."""
+    for suffix in (*_WANTED, ".info"):
+        name = name.removesuffix(suffix)
+    return name.removeprefix(_RECORD)

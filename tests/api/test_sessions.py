@@ -73,6 +73,17 @@ def test_what_could_not_be_looked_for_stays() -> None:
     assert missing(session(lists[1:], listings=found, verdict=Verdict.UNAVAILABLE)) == lists[1:]
 
 
+def test_what_is_above_the_module_that_was_found_or_is_known_is_a_guess_though_nobody_could_be_asked() -> None:
+    lists = ["go.example/@v/list", "go.example/x/@v/list"]
+    found = ("go.example/x/text/@v/list",)
+    assert missing(session(lists, listings=found, verdict=Verdict.UNAVAILABLE)) == []
+    one = session(lists, verdict=Verdict.UNAVAILABLE)
+    assert missing(one) == lists
+    hint = "the newest version known, v1.1.0, is not held here; the newest that is held is v1.0.0"
+    one.record_failure(FetchFailed(found[0], Verdict.UNAVAILABLE, [], hint))
+    assert missing(one) == [found[0]]
+
+
 def test_a_record_is_never_a_guess() -> None:
     names = [f"sumdb lookup/go.example/{path}@v1.0.0" for path in ("x", "x/text")]
     assert missing(session(names)) == names
