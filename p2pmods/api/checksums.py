@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from p2pmods.api.answers import MINUTE, failure_answer
 from p2pmods.errors import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from p2pmods.fetch.checksums import Checksums
     from p2pmods.fetch.failures import Failures
 
+_SUPPORTED: Final = "supported"
 _WEEK = ("Cache-Control", "public, max-age=604800")
 _NOW = ("Cache-Control", "no-store")
 
@@ -65,18 +66,19 @@ class ChecksumApi:
             return await self._endpoint(checksums, route.endpoint)
         except (SourceError, SumdbError) as error:
             source = error if isinstance(error, SourceError) else Unavailable(checksums.name, str(error))
-            failure = FetchFailed(f"sumdb {route.endpoint}", verdict_of([source]), [source])
+            wanted = checksums.name if route.endpoint == _SUPPORTED else route.endpoint
+            failure = FetchFailed(f"sumdb {wanted}", verdict_of([source]), [source])
             if not isinstance(source, NotFound):
                 self._failures.add(failure)
             # After `supported` go asks nobody else, and a 404 would say that the module has no record.
-            if access.session is not None and route.endpoint.startswith("lookup/"):
+            if access.session is not None and route.endpoint.startswith((_SUPPORTED, "lookup/")):
                 access.session.record_failure(failure)
-            is_asked_alone = route.endpoint != "supported" and not only_held
+            is_asked_alone = route.endpoint != _SUPPORTED and not only_held
             return failure_answer(failure, alone=access.strict or is_asked_alone)
 
     async def _endpoint(self, checksums: Checksums, endpoint: str) -> Response:
         kind, _, rest = endpoint.partition("/")
-        if kind == "supported" and not rest:
+        if endpoint == _SUPPORTED:
             await checksums.supported()
             return Response(200, [("Content-Type", "text/plain; charset=utf-8"), _NOW], b"")
         if kind == "latest" and not rest:

@@ -73,6 +73,18 @@ async def test_a_proof_that_a_command_could_not_have_is_missing(world: World) ->
     assert [one["name"] for one in missing] == [f"sumdb lookup/{WIDGET}"]
 
 
+async def test_a_checksum_database_that_a_command_could_not_ask_is_missing_under_its_name(world: World) -> None:
+    async with world.node(offline=True) as node:
+        mine = await node.control("POST", "sessions", {})
+        answer = await node.get(f"/{mine['token']}/sumdb/{world.log.name}/supported")
+        missing = (await node.control("GET", f"sessions/{mine['token']}"))["missing"]
+    assert (answer.status_code, answer.text.splitlines()[0]) == (
+        503,
+        f"p2pmods: sumdb {world.log.name}: temporarily unavailable",
+    )
+    assert [one["name"] for one in missing] == [f"sumdb {world.log.name}"]
+
+
 async def test_what_a_command_got_is_counted_for_that_command_alone(world: World) -> None:
     world.publish()
     async with world.node() as node:
