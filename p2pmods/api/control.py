@@ -151,7 +151,13 @@ class ControlApi:
 
     async def _close_session(self, _request: Request, token: str) -> Response:
         session = self._tokens.close(token)
-        return text(404, "no such session") if session is None else _json(session.report(now=self._monotonic()))
+        if session is None:
+            return text(404, "no such session")
+        ended = self._monotonic()
+        if late := session.unproven():
+            await self._duties.wait_written()
+            session.record_proofs(await self._duties.proven(late))
+        return _json(session.report(now=ended))
 
 
 def _json(value: object) -> Response:

@@ -16,7 +16,7 @@ from p2pmods.fetch.outcome import Verdict
 from p2pmods.gomod.module import FileKey, FileKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from p2pmods.fetch.outcome import FetchFailed, Served
     from p2pmods.gomod.gosum import GoSum
@@ -62,6 +62,16 @@ class Session:
         self._missing.pop(str(served.key), None)
         proven = served.proven or pinned or served.key.kind is FileKind.INFO
         self._files.setdefault(served.key, (served.source, served.size, proven))
+
+    def unproven(self) -> list[FileKey]:
+        """What it got that nothing vouched for at that moment."""
+        return [key for key, (_, _, proven) in self._files.items() if not proven]
+
+    def record_proofs(self, keys: Iterable[FileKey]) -> None:
+        """The proofs of these came after they were served."""
+        for key in keys:
+            source, size, _ = self._files[key]
+            self._files[key] = source, size, True
 
     def record_listing(self, name: str) -> None:
         """A list, or a query, of that name was answered."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from p2pmods.upstream.route import Upstream
 
 PROVE_TIME: Final = 20.0  # seconds that `get` waits at most for proofs of what it fetched
+LATE_TIME: Final = 1.0  # the same at the end of a `run`, whose user waits for a prompt
 
 
 class Duties:
@@ -113,6 +114,15 @@ class Duties:
             return {"unproven": await self._proofs.prove_all(modules, within=PROVE_TIME)}
         except StoreError:
             return {"unproven": None}
+
+    async def proven(self, keys: Sequence[FileKey]) -> set[FileKey]:
+        """Which of these the database has proven by now, or does within a moment."""
+        modules = list(dict.fromkeys(key.module for key in keys))
+        try:
+            await self._proofs.prove_all(modules, within=LATE_TIME)
+            return {key for key in keys if any(file.proven for file in self._store.held(key))}
+        except StoreError:
+            return set()
 
     async def remove(self, modules: Iterable[ModuleVersion]) -> dict[str, Any]:
         """Remove with a tombstone; `missing` are those of which nothing was held, and which get none."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from p2pmods.config.setup_record import SetupRecord, write_setup_record
-from p2pmods.gomod.module import FileKey, FileKind
+from p2pmods.fetch import duties
+from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.testing import upstream_faults as faults
 from tests.world import WIDGET, World
 
+OTHER = ModuleVersion("example.org/other", "v1.0.0")
 MOD = f"/{FileKey(WIDGET, FileKind.MOD).url_path}"
 
 
@@ -100,6 +102,32 @@ async def test_what_a_command_got_is_counted_for_that_command_alone(world: World
         assert report["sources"] == {"upstream": {"modules": 1, "files": 3, "bytes": report["bytes"]}}
         assert (await node.control("DELETE", f"sessions/{other['token']}"))["requests"] == 0
         assert (await node.get(f"/{other['token']}{MOD}")).status_code == 404
+
+
+async def test_a_file_whose_proof_came_after_it_was_served_is_proven_when_the_command_ends(world: World) -> None:
+    world.publish()
+    world.publish(OTHER, recorded=False)
+    world.upstream.fault("/lookup/", faults.status(404))
+    async with world.node() as node:
+        mine = await node.control("POST", "sessions", {})
+        for module in (WIDGET, OTHER):
+            for kind in FileKind:
+                assert (await node.get(f"/{mine['token']}/{FileKey(module, kind).url_path}")).status_code == 200
+        assert (await node.control("GET", f"sessions/{mine['token']}"))["unproven"] == 4
+        world.upstream.behave()
+        assert (await node.control("DELETE", f"sessions/{mine['token']}"))["unproven"] == 2
+
+
+async def test_a_command_ends_though_the_checksum_database_does_not_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duties, "LATE_TIME", 0.01)
+    world.publish()
+    world.upstream.fault("/lookup/", faults.hang())
+    async with world.node() as node:
+        mine = await node.control("POST", "sessions", {})
+        assert (await node.get(f"/{mine['token']}{MOD}")).status_code == 200
+        assert (await node.control("DELETE", f"sessions/{mine['token']}"))["unproven"] == 1
 
 
 @pytest.mark.parametrize("kind", ["@v/list", "@latest", "@v/main.info"])
