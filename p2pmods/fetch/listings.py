@@ -94,7 +94,8 @@ class Listings:
     async def _get(
         self, path: str, what: str, ask: Callable[[], Awaitable[tuple[bytes, Source]]], *, only_held: bool
     ) -> Listing:
-        known = self._recall(path, what)
+        # What a node that is set to be offline heard a moment ago may name what it cannot deliver.
+        known = None if self._upstream.is_forbidden else self._recall(path, what)
         if known is not None and 0 <= self._clock() - known.source.at < FRESH:
             return Listing(known.body, SourceKind.STORE)
         if only_held:

@@ -143,6 +143,11 @@ class Upstream:
         """What could not be reached before may be reached now."""
         self._offline.network_changed()
 
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the node is set to be offline."""
+        return self._offline.forced
+
     def statistics(self) -> UpstreamStatistics:
         """Frozen figures for status, metrics and dashboard."""
         hosts = self._client.statistics()
@@ -166,7 +171,7 @@ class Upstream:
         from_vcs: Callable[[VersionControl], Awaitable[T]],
     ) -> tuple[T, Source]:
         """modfetch.TryProxies. Paths of `no_proxy` are never named to a proxy, whatever the list says."""
-        if self._offline.forced:
+        if self.is_forbidden:
             raise UpstreamUnavailable("upstream", "the node is set to be offline")
         tried = Tried()
         if self._no_proxy.matches(path):
