@@ -42,10 +42,6 @@ class Ledger:
         """What was last said, however old. Raises StoreError."""
         return self._core.memory.recall(path, query)
 
-    def forget(self, path: str, query: str) -> None:
-        """An upstream says now that there is none. Raises StoreError."""
-        self._core.memory.forget(path, query)
-
     def saw(self, path: str, versions: Iterable[str]) -> None:
         """Canonical versions that an upstream named for `path`: the highest ever is never forgotten.
 

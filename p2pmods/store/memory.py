@@ -69,11 +69,6 @@ class Memory:
 
         return self._database.query(look)
 
-    def forget(self, path: str, query: str) -> None:
-        self._database.write(
-            lambda connection: connection.execute("DELETE FROM answers WHERE path = ? AND query = ?", (path, query))
-        )
-
     def highest(self, path: str) -> str | None:
         """The version that go would have picked as the latest of all that were ever seen, or None."""
 

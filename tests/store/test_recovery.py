@@ -156,8 +156,6 @@ def test_answers_and_the_highest_version_survive_a_restart(data: Path) -> None:
     assert again.recall(WIDGET.path, "@latest") is None
     assert again.highest(WIDGET.path) == "v1.1.0"
     assert again.highest("example.com/other") is None
-    again.forget(WIDGET.path, "list")
-    assert again.recall(WIDGET.path, "list") is None
     again.close()
 
 
