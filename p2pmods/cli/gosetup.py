@@ -109,14 +109,10 @@ def shown_command(value: str | None) -> str:
     return shlex.join(["go", *arguments])
 
 
-def refuse_environment(setting: GoProxySetting, wanted: str, environ: Mapping[str, str]) -> None:
-    """UserError when a GOPROXY variable would win over what is about to be written."""
+def winning_variable(wanted: str, environ: Mapping[str, str]) -> str | None:
+    """The GOPROXY variable that would win over `wanted` in go's settings, if there is one."""
     variable = environ.get("GOPROXY", "")
-    if variable and variable != wanted:
-        raise UserError(
-            f"the environment variable GOPROXY={variable} wins over go's settings: unset it (look in your shell's "
-            "start-up files), then run this again"
-        )
+    return variable if variable and variable != wanted else None
 
 
 def write(setting: GoProxySetting, value: str | None, environ: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,15 @@ from p2pmods.errors import printable
 
 _LISTENING: Final = "0A"  # the state column of /proc/net/tcp
 HEALTH_DEADLINE: Final = 1.0
+
+
+def find_listener(host: str, port: int) -> str | None:
+    """As `who_listens`; None when nobody listens there."""
+    try:
+        socket.create_connection((host, port), HEALTH_DEADLINE).close()
+    except OSError:
+        return None
+    return who_listens(host, port)
 
 
 def who_listens(host: str, port: int) -> str:

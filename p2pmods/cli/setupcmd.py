@@ -6,18 +6,21 @@ import contextlib
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from p2pmods.cli.client import find_node
 from p2pmods.cli.context import load
 from p2pmods.cli.gosetup import (
     go_arguments,
     plan,
     read_setting,
-    refuse_environment,
     shown_command,
     value_to_restore,
+    winning_variable,
     write,
 )
 from p2pmods.cli.output import say, say_json
+from p2pmods.cli.portholder import find_listener
 from p2pmods.config.ownself import OwnAddresses
 from p2pmods.config.setup_record import delete_setup_record, read_setup_record, write_setup_record
 from p2pmods.errors import UsageError, UserError, printable
@@ -36,7 +39,11 @@ def setup(flags: Mapping[str, object], *, strict: bool) -> None:
     config = load(flags, show_notices=False)
     setting, record = read_setting(os.environ), read_setup_record(config.data)
     wanted = _plan(config, setting, record, strict=strict)
-    refuse_environment(setting, wanted.written, os.environ)
+    if (variable := winning_variable(wanted.written, os.environ)) is not None:
+        raise UserError(
+            f"the environment variable GOPROXY={variable} wins over go's settings: unset it (look in your shell's "
+            "start-up files), then run this again"
+        )
     if setting.in_file == wanted.written and record == wanted:
         say(f"already set up: GOPROXY={wanted.written}")
     else:
@@ -49,8 +56,26 @@ def setup(flags: Mapping[str, object], *, strict: bool) -> None:
         say(f"GOPROXY was  {setting.in_force}")
         say(f"GOPROXY is   {wanted.written}")
     say(f"to undo      p2pmods setup --undo   or, without p2pmods:  {shown_command(wanted.before)}")
-    for line in sharing_lines(config):
+    for line in [*node_lines(config), *sharing_lines(config)]:
         say(line)
+
+
+def node_lines(config: Config) -> list[str]:
+    """What keeps go from finding the node where it was just told to look; nothing when it is there."""
+    try:
+        node = find_node(config.data)
+    except UserError as error:
+        return [f"node         {error}"]
+    address = urlsplit(node_url(config))
+    if node is not None:
+        elsewhere = f"node         runs at {node.api} until it is started again: go does not find it there"
+        return [] if urlsplit(node.api).port == address.port else [elsewhere]
+    assert address.hostname is not None
+    assert address.port is not None
+    holder = find_listener(address.hostname, address.port)
+    if holder is not None:
+        return [f"node         not running, and {address.netloc} is taken by {holder}: that is what go asks now"]
+    return ["node         not running: p2pmods up starts it"]
 
 
 def sharing_lines(config: Config) -> list[str]:
@@ -94,14 +119,13 @@ def undo(flags: Mapping[str, object]) -> None:
     value = value_to_restore(setting, record, _own(config, record))
     if value == setting.in_file:
         delete_setup_record(config.data)
-        say(f"nothing to undo: GOPROXY={setting.in_force} in go's settings does not name this node")
+        say(f"nothing to undo: go's settings do not name this node; go env GOPROXY is {setting.in_force}")
         return
     say(shown_command(value))
     now = write(setting, value, os.environ)
     delete_setup_record(config.data)
     say(f"GOPROXY is   {now}")
-    variable = os.environ.get("GOPROXY", "")
-    if variable and variable != value:
+    if (variable := winning_variable(value or "", os.environ)) is not None:
         raise UserError(
             f"go's settings are as they were, but the environment variable GOPROXY={variable} wins: unset it"
         )
@@ -127,9 +151,12 @@ def show(flags: Mapping[str, object], *, strict: bool, as_json: bool) -> None:
             }
         )
         return
+    is_done = setting.in_file == wanted.written and record == wanted
     say(f"GOPROXY is        {setting.in_force}")
-    say(f"setup would run   {shown_command(wanted.written)}")
+    say(f"setup would run   {'nothing: that is done' if is_done else shown_command(wanted.written)}")
     say(f"and undo          {shown_command(wanted.before)}")
+    if (variable := winning_variable(wanted.written, os.environ)) is not None:
+        say(f"but               GOPROXY={variable} in the environment wins: setup refuses until that is unset")
 
 
 def _plan(config: Config, setting: GoProxySetting, record: SetupRecord | None, *, strict: bool) -> SetupRecord:

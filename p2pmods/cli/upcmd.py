@@ -20,6 +20,7 @@ from p2pmods.cli.output import plural, say, size, table
 from p2pmods.cli.portholder import who_listens
 from p2pmods.cli.stoppable import until_told_to_end
 from p2pmods.config.settings import LOG_VARIABLE
+from p2pmods.config.setup_record import read_setup_record
 from p2pmods.errors import StoreInUse, UserError, printable
 from p2pmods.httpd.listening import CannotListen
 from p2pmods.logs import configure_logs, may_rewrite_lines
@@ -133,7 +134,7 @@ def introduction(node: Node) -> list[str]:
         *_mesh(node, status),
         ("private", printable(str(config.private)) or "no patterns"),
         ("try", "p2pmods run -- go build ./..."),
-        ("always", "p2pmods setup    (puts this node in front of go's GOPROXY; --undo takes it away)"),
+        ("always", _always(config)),
     ]
     return table(rows)
 
@@ -163,6 +164,12 @@ def _seed(node: Node, mesh: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _limit(held: dict[str, Any]) -> str:
     return "" if held["limit"] is None else f" of the {size(held['limit'])} that it may"
+
+
+def _always(config: Config) -> str:
+    if read_setup_record(config.data) is not None:
+        return "set up, go asks this node first    (p2pmods setup --undo takes it away)"
+    return "p2pmods setup    (puts this node in front of go's GOPROXY; --undo takes it away)"
 
 
 def _upstream(config: Config) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from p2pmods.config.setup_record import SetupRecord, write_setup_record
 from p2pmods.trust.evidence import SourceKind
 from tests.cli.world import COLOUR, GREET, World, read_until, wait_for
 
@@ -44,6 +45,7 @@ async def test_up_says_what_it_found_and_that_it_is_ready(world: World) -> None:
         assert url.startswith("http://127.0.0.1:")
         said = "\n".join(lines)
         assert "p2pmods run -- go build ./..." in said
+        assert "always        p2pmods setup " in said
         assert world.upstream.url in said
         node = json.loads((world.data / "node.json").read_text())
         assert node["api"] == url
@@ -55,6 +57,14 @@ async def test_up_says_what_it_found_and_that_it_is_ready(world: World) -> None:
         process.terminate()
         assert process.wait(20) == 0
         assert not (world.data / "node.json").exists()
+
+
+async def test_up_does_not_ask_for_a_set_up_that_was_done(world: World) -> None:
+    write_setup_record(world.data, SetupRecord("http://127.0.0.1:3070", "", None, world.upstream.url, None))
+    with world.started("up") as process:
+        lines = await trio.to_thread.run_sync(read_until, process, "ready ")
+    [said] = [line for line in lines if line.startswith("always ")]
+    assert said == "always        set up, go asks this node first    (p2pmods setup --undo takes it away)"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

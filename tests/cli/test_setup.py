@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from p2pmods.cli import setupcmd
+from p2pmods.cli.client import RunningNode
 from p2pmods.cli.gosetup import read_env_file
+from p2pmods.config import load_config
+from p2pmods.errors import UserError
 from tests.cli.runner import p2pmods
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.go
@@ -128,6 +134,53 @@ def test_print_changes_nothing(go_command: Path, env_file: Path, data: Path) -> 
     assert not data.exists()
 
 
+def test_print_says_that_a_variable_would_win_and_that_there_is_nothing_left_to_do() -> None:
+    assert "but  " not in p2pmods("setup", "--print").out
+    held_up = p2pmods("setup", "--print", env={"GOPROXY": "https://other.example"})
+    assert (held_up.status, held_up.err) == (0, "")
+    assert "but               GOPROXY=https://other.example in the environment wins: setup refuses" in held_up.out
+    assert p2pmods("setup").status == 0
+    assert "setup would run   nothing: that is done" in p2pmods("setup", "--print").out
+    assert "setup would run   go env -w" in p2pmods("setup", "--print", "--strict").out
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, socket.socket]]:
+    """An address at which nobody listens until a test does."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}", taken
+
+
+def test_setup_says_that_no_node_runs_and_whom_go_would_ask_instead(address: tuple[str, socket.socket]) -> None:
+    name, taken = address
+    assert "node         not running: p2pmods up starts it\n" in p2pmods("setup", "--listen", name).out
+    taken.listen()
+    said = p2pmods("setup", "--listen", name).out
+    assert f"node         not running, and {name} is taken by " in said
+    assert p2pmods("setup", "--undo", "--listen", name).status == 0
+
+
+@pytest.mark.parametrize(("port", "said"), [(4444, []), (4445, ["runs at http://127.0.0.1:4445 until"])])
+def test_setup_says_when_the_node_runs_elsewhere_than_go_looks(
+    monkeypatch: pytest.MonkeyPatch, port: int, said: list[str]
+) -> None:
+    node = RunningNode(1, f"http://127.0.0.1:{port}", "token", None, "id")
+    monkeypatch.setattr(setupcmd, "find_node", lambda _data: node)
+    lines = setupcmd.node_lines(load_config({"listen": "127.0.0.1:4444", "upstream": "off"}, {}, lambda: None))
+    assert len(lines) == len(said)
+    assert all(part in line for part, line in zip(said, lines, strict=True))
+
+
+def test_of_a_node_that_hangs_setup_says_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs(_data: Path) -> None:
+        raise UserError("the node (process 7) does not answer")
+
+    monkeypatch.setattr(setupcmd, "find_node", hangs)
+    config = load_config({"upstream": "off"}, {}, lambda: None)
+    assert setupcmd.node_lines(config) == ["node         the node (process 7) does not answer"]
+
+
 def test_undo_leaves_alone_what_somebody_wrote_since(go_command: Path, data: Path) -> None:
     assert p2pmods("setup").status == 0
     go_env(go_command, "-w", "GOPROXY=https://mine.example")
@@ -151,7 +204,9 @@ def test_undo_takes_the_node_out_of_a_list_that_was_edited_or_whose_record_is_lo
 def test_undo_without_setup_is_nothing_to_do() -> None:
     done = p2pmods("setup", "--undo")
     assert (done.status, done.err) == (0, "")
-    assert "nothing to undo" in done.out
+    assert "nothing to undo: go's settings do not name this node" in done.out
+    by_hand = p2pmods("setup", "--undo", env={"GOPROXY": f"{NODE},direct"})
+    assert f"go's settings do not name this node; go env GOPROXY is {NODE},direct" in by_hand.out
 
 
 def test_a_port_that_changes_at_every_start_cannot_be_set_up() -> None:
