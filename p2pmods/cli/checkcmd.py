@@ -94,7 +94,7 @@ def human(needs: Needs, states: dict[str, list[str]], holders: dict[str, list[st
     counts = [f"{len(states['here']):,} here"]
     counts += [f"{len(states['peer']):,} only on a peer"] if states["peer"] else []
     counts += [f"{len(states['nowhere']):,} nowhere"] if states["nowhere"] else []
-    lines = [f"this would NOT build with everything outside gone: of {what}{toolchain}: {', '.join(counts)}"]
+    lines = [f"this may NOT build with everything outside gone: of {what}{toolchain}: {', '.join(counts)}"]
     for state, title in (("peer", "only on a peer"), ("nowhere", "nowhere")):
         names = states[state]
         lines += [f"  {title}  {_held(name, holders)}" for name in names[:MAX_SHOWN]]
