@@ -26,6 +26,8 @@ from p2pmods.goenv import find_go
 from p2pmods.node import run_node
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from p2pmods.config import Config
     from p2pmods.node import Node
 
@@ -73,15 +75,23 @@ async def _story(place: Path) -> None:
             return Machine(name, node, running, stop)
 
         client = "the go command" if go else "this demo's own client"
-        story = Story(world, downloader(go, world.log, place), client, start, stop_upstream.cancel)
+        story = Story(world, downloader(go, world.log, place), client, start, stop_upstream)
         await story.tell(has_go=go is not None)
         nursery.cancel_scope.cancel()
 
 
-async def _run_upstream(world: World, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+async def _run_upstream(world: World, *, task_status: trio.TaskStatus[Callable[[], Awaitable[None]]]) -> None:
+    """Gives a function that returns once nobody listens there any more."""
+    gone = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(world.upstream.serve)
-        task_status.started(nursery.cancel_scope)
+
+        async def stop() -> None:
+            nursery.cancel_scope.cancel()
+            await gone.wait()
+
+        task_status.started(stop)
+    gone.set()
 
 
 async def _run_node(config: Config, *, task_status: trio.TaskStatus[tuple[Node, trio.CancelScope]]) -> None:

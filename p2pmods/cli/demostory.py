@@ -14,7 +14,7 @@ from p2pmods.errors import UserError, printable
 from p2pmods.gomod.module import FileKey, FileKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from p2pmods.cli.client import RunningNode
     from p2pmods.cli.demoworld import World
@@ -50,7 +50,7 @@ class Story:
         download: Callable[[str], str],
         client: str,
         start: Start,
-        stop_upstream: Callable[[], None],
+        stop_upstream: Callable[[], Awaitable[None]],
     ) -> None:
         self._world = world
         self._download = download
@@ -76,7 +76,7 @@ class Story:
         say("\n5. The upstream begins to lie: it serves other bytes than the database signed.")
         await self._ask_for_the_forged(bob)
         say("\n6. The upstream is switched off, and the checksum database with it.")
-        self._stop_upstream()
+        await self._stop_upstream()
         await self._see_that_it_is_gone()
         say("\n7. A third node, which holds nothing, joins bob and ann.")
         eve = await self._new("eve", bob)

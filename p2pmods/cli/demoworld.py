@@ -123,7 +123,7 @@ def ask(url: str, path: str) -> tuple[int, bytes]:
     try:
         return exchange(url, "GET", f"/{path}", {}, None, DEADLINE)
     except OSError as error:
-        return 0, str(error).encode()
+        return 0, str(error.strerror or error).encode()
 
 
 def downloader(go: Path | None, log: ForkableLog, scratch: Path) -> Callable[[str], str]:

@@ -409,6 +409,7 @@ def test_the_demo_tells_a_true_story(
     assert "3 upstream · all proven" in said
     assert said.count("3 peers · all proven") == 2
     assert "refused with 403" in said
+    assert "Errno" not in said
     assert "1.00 copies, for 3 nodes" in said
     assert ("GOPROXY=file://" in said) is with_go
 
