@@ -68,7 +68,8 @@ def missing_text(missing: list[dict[str, Any]]) -> str:
     who = f" (asked {'; '.join(asked[:MAX_ASKED] + more)})" if asked else ""
     others = {_of(one["name"]) for one in missing} - {_of(first["name"])}
     rest = f", and {len(others)} more" if others else ""
-    return f"missing {printable(first['name'])}: {printable(first['reason'])}{who}{rest}"
+    reason = first["reason"].removeprefix(f"{first['name']}: ")
+    return f"missing {printable(first['name'])}: {printable(reason)}{who}{rest}"
 
 
 def _of(name: str) -> str:

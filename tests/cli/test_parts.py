@@ -71,6 +71,8 @@ def test_the_last_line_names_what_is_missing_only_when_the_command_failed() -> N
     same = [missing[0] | {"name": f"a.example/b@v1.0.0.{kind}"} for kind in ("info", "mod")]
     assert missing_text([*missing, *same, missing[0] | {"name": "sumdb lookup/a.example/b@v1.0.0"}]) == text
     assert "more" not in missing_text([missing[0], *same])
+    named = missing[1] | {"reason": "a.example/c@v1.0.0.zip: hash is h1:a, but go.sum says h1:b"}
+    assert missing_text([named]) == "missing a.example/c@v1.0.0.zip: hash is h1:a, but go.sum says h1:b"
     probes = [{"name": f"{name}@latest", "reason": "not found", "tried": []} for name in ("a.example", "a.example/b")]
     assert missing_text(probes).startswith("missing a.example/b@latest")
     assert missing_text([*probes, *missing]).startswith("missing a.example/b@v1.0.0.zip")
