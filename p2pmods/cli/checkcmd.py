@@ -40,7 +40,7 @@ def check(directory: Path, data: Path | None, *, as_json: bool) -> int:
         facts = {"holders": holders, "toolchain": toolchain, "builds": builds}
         say_json({"root": str(files.root), "needed": len(needs.all), **states, **facts})
     else:
-        for line in human(needs, states, holders):
+        for line in human(needs, states, holders, directory):
             say(line)
     return WOULD_BUILD if builds else WOULD_NOT
 
@@ -83,8 +83,10 @@ def _here_on_disk(data: Path, keys: Iterable[FileKey]) -> set[str]:
         return {str(key) for key in keys if is_here(holdings, [key.module.path, key.module.version, key.kind.value])}
 
 
-def human(needs: Needs, states: dict[str, list[str]], holders: dict[str, list[str]] | None) -> list[str]:
-    """The verdict first, then the figures, then what is missing, and who holds it."""
+def human(
+    needs: Needs, states: dict[str, list[str]], holders: dict[str, list[str]] | None, directory: Path
+) -> list[str]:
+    """The verdict first, then the figures, then what is missing, who holds it, and what to type to get it."""
     zips = sum(key.kind.value == "zip" for key in needs.files)
     mods = len(needs.files) - zips
     what = f"{plural(zips, 'zip')} and {plural(mods, 'go.mod')} of go.sum"
@@ -103,7 +105,9 @@ def human(needs: Needs, states: dict[str, list[str]], holders: dict[str, list[st
         )
     if holders is None:
         lines.append("no node runs, so no peer was asked: p2pmods up starts one")
-    return [*lines, "p2pmods get . fetches what is missing"]
+    place = printable(str(directory), 500)
+    typed = f'"{place}"' if " " in place else place
+    return [*lines, f"p2pmods get {typed} fetches what is missing"]
 
 
 def _held(name: str, holders: dict[str, list[str]] | None) -> str:

@@ -197,6 +197,8 @@ async def test_check_is_yes_only_when_everything_is_here(world: World) -> None:
     assert before.status == 1
     assert "may NOT build" in before.out
     assert f"nowhere  {GREET}.zip" in before.out
+    assert before.out.splitlines()[-1] == f"p2pmods get {project} fetches what is missing"
+    assert "p2pmods get . fetches" in (await world.p2pmods("check", cwd=project)).out
     assert (await world.p2pmods("get", str(GREET))).status == 0
     half = json.loads((await world.p2pmods("check", project, "--json")).out)
     assert half["here"] == [f"{GREET}.mod", f"{GREET}.zip"]
