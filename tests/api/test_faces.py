@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from p2pmods.config.setup_record import SetupRecord, write_setup_record
+from p2pmods.errors import StoreError
 from p2pmods.fetch import duties
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
 from p2pmods.testing import upstream_faults as faults
 from tests.world import WIDGET, World
+
+if TYPE_CHECKING:
+    from p2pmods.store.stored import StoredFile
 
 OTHER = ModuleVersion("example.org/other", "v1.0.0")
 MOD = f"/{FileKey(WIDGET, FileKind.MOD).url_path}"
@@ -127,6 +134,51 @@ async def test_a_command_ends_though_the_checksum_database_does_not_answer(
     async with world.node() as node:
         mine = await node.control("POST", "sessions", {})
         assert (await node.get(f"/{mine['token']}{MOD}")).status_code == 200
+        assert (await node.control("DELETE", f"sessions/{mine['token']}"))["unproven"] == 1
+
+
+async def test_a_command_that_ends_before_its_file_is_written_is_told_of_the_proof_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish()
+    world.upstream.fault("/lookup/", faults.status(404))
+    may_write = threading.Event()
+    async with world.node() as node:
+        store, duty = node.node.store, node.node.duties
+        commit, wait_written = store.commit, duty.wait_written
+
+        def slow(*arguments: Any) -> object:
+            assert may_write.wait(20)
+            return commit(*arguments)
+
+        async def waited() -> None:
+            may_write.set()
+            await wait_written()
+
+        monkeypatch.setattr(store, "commit", slow)
+        mine = await node.control("POST", "sessions", {})
+        assert (await node.get(f"/{mine['token']}{MOD}")).status_code == 200
+        world.upstream.behave()
+        monkeypatch.setattr(duty, "wait_written", waited)
+        report = await node.control("DELETE", f"sessions/{mine['token']}")
+        may_write.set()
+    assert report["unproven"] == 0
+
+
+async def test_a_command_ends_with_what_was_known_when_the_store_cannot_be_asked_for_proofs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_key: FileKey) -> list[StoredFile]:
+        raise StoreError("the index is damaged")
+
+    world.publish()
+    world.upstream.fault("/lookup/", faults.status(404))
+    async with world.node() as node:
+        mine = await node.control("POST", "sessions", {})
+        assert (await node.get(f"/{mine['token']}{MOD}")).status_code == 200
+        world.upstream.behave()
+        await node.node.duties.wait_written()
+        monkeypatch.setattr(node.node.store, "held", fail)
         assert (await node.control("DELETE", f"sessions/{mine['token']}"))["unproven"] == 1
 
 
