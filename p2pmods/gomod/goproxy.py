@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from p2pmods.errors import MalformedData, printable
 from p2pmods.gomod.fields import trim_space
-from p2pmods.gomod.urls import parse_url
+from p2pmods.gomod.urls import Url, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,26 +20,22 @@ _ENTRY: Final = re.compile(r"([^,|]*)([,|]?)")
 class ProxyStep:
     """One entry. `fall_through_any`: a `|` follows, so any failure leads on; after a `,` only 404 and 410 do.
 
-    `url` is http, https or file, and set exactly when `kind` is "url". It may hold credentials: show `redacted`.
+    `url` is http, https or file, and set exactly when `kind` is "url". It may hold credentials: show `redacted`,
+    which is the URL without user, password and query, or `direct` or `off`.
     """
 
     kind: Literal["url", "direct", "off"]
     url: str | None = None
     fall_through_any: bool = False
+    redacted: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.kind == "url") != (self.url is not None) or (self.fall_through_any and self.url is None):
             raise MalformedData("GOPROXY", f"{self.kind} does not go with what was given")
-        if self.url is not None:
-            _check_url(self.url)
+        object.__setattr__(self, "redacted", self.kind if self.url is None else _checked_url(self.url).redacted)
 
     def __repr__(self) -> str:
         return f"ProxyStep({self.redacted!r}, fall_through_any={self.fall_through_any})"
-
-    @property
-    def redacted(self) -> str:
-        """The URL without user, password and query, or `direct` or `off`."""
-        return self.kind if self.url is None else parse_url(self.url).redacted
 
 
 def parse_goproxy(text: str) -> tuple[ProxyStep, ...]:
@@ -75,11 +71,11 @@ def _with_scheme(url: str) -> str:
     return f"https://{url}" if re.search(r"[.:/]", url) and ":/" not in url and not is_path else url
 
 
-def _check_url(url: str) -> None:
+def _checked_url(url: str) -> Url:
     if "," in url or "|" in url or trim_space(url) != url:
         raise MalformedData("GOPROXY", "a URL may not hold `,` or `|`, or spaces around it")
     try:
-        parse_url(url)
+        return parse_url(url)
     except ValueError as error:
         shown = "" if "@" in url else f" {printable(url, 100)!r}"
         raise MalformedData("GOPROXY", f"proxy URL{shown}: {error}") from error

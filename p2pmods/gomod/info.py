@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.errors import InvalidVersion, MalformedData, printable
@@ -54,7 +55,7 @@ def parse_time(text: str) -> datetime:
     try:
         if found is None:
             raise ValueError(text)
-        local = datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+        local = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
         hours, minutes = int(found[3] or 0), int(found[4] or 0)
         if hours > 23 or minutes > 59:
             raise ValueError(text)
@@ -64,6 +65,7 @@ def parse_time(text: str) -> datetime:
         raise MalformedData("time", f"{printable(text, 60)!r} is not RFC 3339") from error
 
 
+@lru_cache(4)  # on its way in, the same one is read by who receives it and by who keeps it
 def parse_info(data: bytes) -> Info:
     """Read what a proxy or peer says. Raises MalformedData.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 MAX_URL: Final = 4096
@@ -34,6 +35,7 @@ class Url(NamedTuple):
         return f"{self.scheme}://{self.host}{self.path}"
 
 
+@lru_cache(64)  # the few of the settings are read again for each request
 def parse_url(text: str) -> Url:
     """Read an http, https or file URL. Raises ValueError with a reason that shows nothing of its credentials."""
     found = _URL.fullmatch(text)

@@ -24,6 +24,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from p2pmods.errors import MalformedData, StoreError, printable
@@ -33,7 +34,6 @@ from p2pmods.sumdb.tlog import Head, open_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from p2pmods.errors import SumdbSecurityError
     from p2pmods.gomod.module import ModuleVersion
@@ -75,9 +75,10 @@ class ChecksumFiles(SumdbDirectory):
         self._unsaved: dict[Path, bytes] = {}
         self.problem: str | None = None
 
-    def read(self, path: Path, limit: int) -> bytes | None:
+    def read(self, path: Path | str, limit: int) -> bytes | None:
         """As for any directory, what waits for the disk included."""
-        return self._unsaved.get(path) or super().read(path, limit)
+        waiting = self._unsaved.get(Path(path)) if self._unsaved else None
+        return waiting or super().read(path, limit)
 
     def load_heads(self, verifier: Verifier) -> list[Head]:
         """All kept heads whose signature is good, the smallest first. What is damaged is left out."""

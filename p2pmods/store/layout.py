@@ -53,7 +53,11 @@ class Layout:
 
     def file(self, key: FileKey) -> Path:
         """Where the file `key` lies."""
-        return Path(f"{self.data}/modules/{key.url_path}")
+        return Path(self.file_name(key))
+
+    def file_name(self, key: FileKey) -> str:
+        """The same as text: a Path costs as much as asking the disk."""
+        return f"{self.data}/modules/{key.url_path}"
 
     def list_file(self, path: str) -> Path:
         """Where the `list` of module path `path` lies."""

@@ -104,7 +104,7 @@ class Store(Ledger):
             self._core.trouble = str(error)
             return None
         try:
-            status = os.lstat(row.path if row is not None else self._core.layout.file(key))
+            status = os.lstat(row.path if row is not None else self._core.layout.file_name(key))
         except OSError:
             if row is None:
                 return None
@@ -119,17 +119,19 @@ class Store(Ledger):
     async def get(self, key: FileKey) -> StoredFile | None:
         """The file, verified again in a thread when its status has changed.
 
-        None when it is not held, or not any more: a damaged file is put in quarantine, to be fetched anew.
-        Raises Poisoned and Tombstoned.
+        None when it is not held, and that without a checkpoint; or not any more: a damaged file is put in quarantine,
+        to be fetched anew. Raises Poisoned and Tombstoned.
         """
-        await trio.lowlevel.checkpoint()
         try:
-            return self.get_nowait(key)
+            found = self.get_nowait(key)
         except trio.WouldBlock:
             found = await trio.to_thread.run_sync(self._verify_or_none, key, limiter=self._limiter)
             if found is not None:
                 self._requested[key] = self._core.clock()
-            return found
+        else:
+            if found is not None:
+                await trio.lowlevel.checkpoint()
+        return found
 
     def _verify_or_none(self, key: FileKey) -> StoredFile | None:
         try:

@@ -29,7 +29,11 @@ class SumdbDirectory:
         return self.root / "tile" / tile.path
 
     def lookup_path(self, module: ModuleVersion) -> Path:
-        return self.root / "lookup" / lookup_path(module)
+        return Path(self._lookup_name(module))
+
+    def _lookup_name(self, module: ModuleVersion) -> str:
+        """As text: most modules of a new store have no answer yet, and a Path costs more than finding that out."""
+        return f"{self.root}/lookup/{lookup_path(module)}"
 
     def tiles(self, tile: Tile) -> Iterator[bytes]:
         """What the directory has for `tile`, cut to its width: the exact file, the full one, then wider ones."""
@@ -40,7 +44,7 @@ class SumdbDirectory:
 
     def lookup(self, module: ModuleVersion) -> bytes | None:
         """The kept lookup answer for `module`."""
-        return self.read(self.lookup_path(module), MAX_LOOKUP)
+        return self.read(self._lookup_name(module), MAX_LOOKUP)
 
     def lookups(self, limit: int) -> Iterator[bytes]:
         """At most `limit` of the kept lookup answers, in no order."""
@@ -57,10 +61,10 @@ class SumdbDirectory:
         """How many lookup answers are kept."""
         return sum(len(names) for _, _, names in os.walk(self.root / "lookup"))
 
-    def read(self, path: Path, limit: int) -> bytes | None:
+    def read(self, path: Path | str, limit: int) -> bytes | None:
         """The file's bytes; None when it is missing, unreadable, or longer than `limit`."""
         try:
-            with path.open("rb") as file:
+            with open(path, "rb") as file:  # noqa: PTH123 (see _lookup_name)
                 data = file.read(limit + 1)
         except OSError:
             return None

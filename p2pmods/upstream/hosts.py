@@ -27,12 +27,28 @@ class HostStatistics:
     last_success: float | None
 
 
+class Places:
+    """So many at once (`async with`). Unlike trio's limiter it lets other tasks run only when there is no place."""
+
+    def __init__(self, total: int) -> None:
+        self._limiter = trio.CapacityLimiter(total)
+
+    async def __aenter__(self) -> None:
+        try:
+            self._limiter.acquire_nowait()
+        except trio.WouldBlock:
+            await self._limiter.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._limiter.release()
+
+
 class Host:
     """One host, `authority` being its `host:port`."""
 
     def __init__(self, authority: str, limits: Limits) -> None:
-        self.small = trio.CapacityLimiter(limits.small_at_once)
-        self.zips = trio.CapacityLimiter(limits.zips_at_once)
+        self.small = Places(limits.small_at_once)
+        self.zips = Places(limits.zips_at_once)
         self.received = 0
         self.retries = 0
         self._authority = authority

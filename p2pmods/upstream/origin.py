@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -89,6 +90,7 @@ def redirected(origin: Origin, location: str) -> Origin:
     return replace(new, authorization=origin.authorization) if same else new
 
 
+@lru_cache(64)
 def split_host(authority: str) -> tuple[str, int | None]:
     """The host in lower case (IPv6 without brackets) and port of `host`, `host:port` or `[address]:port`.
 

@@ -26,7 +26,7 @@ class Plan:
 
 
 FULL: Final = Plan(
-    quick=False, cold_rounds=3, warm_rounds=5, load_rounds=5, load_seconds=3.0, hash_rounds=3, start_rounds=5
+    quick=False, cold_rounds=7, warm_rounds=5, load_rounds=5, load_seconds=3.0, hash_rounds=3, start_rounds=5
 )
 QUICK: Final = Plan(
     quick=True,
