@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import signal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ALSO: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _told: list[int] = []
+
+
+def heeded(numbers: Iterable[int]) -> list[int]:
+    """Those of these signals that whoever started this process did not have it ignore (nohup)."""
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def end_as_on_ctrl_c() -> None:

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from p2pmods.cli.ending import heeded
 from p2pmods.errors import UserError, printable
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def _forwarding(running: list[subprocess.Popen[bytes]]) -> Iterator[None]:
         if running and not (number in _FROM_TERMINAL and _in_foreground()):
             running[0].send_signal(number)
 
-    heeded = [number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN]  # not under nohup
-    before = {number: signal.signal(number, forward) for number in heeded}
+    before = {number: signal.signal(number, forward) for number in heeded(_FORWARDED)}
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from p2pmods.cli.ending import ALSO, told_to_end
+from p2pmods.cli.ending import ALSO, heeded, told_to_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,11 +20,7 @@ async def until_told_to_end() -> AsyncIterator[None]:
 
     A KeyboardInterrupt would come out of any line of a node, also of one that closes what others wait for.
     """
-    numbers = [
-        signal.SIGINT,
-        *(number for number in ALSO if signal.getsignal(number) is not signal.SIG_IGN),  # nohup
-    ]
-    with trio.open_signal_receiver(*numbers) as received:
+    with trio.open_signal_receiver(signal.SIGINT, *heeded(ALSO)) as received:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_when_told, received, nursery.cancel_scope)
             yield

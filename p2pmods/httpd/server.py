@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from p2pmods.httpd.limits import Limits
 from p2pmods.httpd.listening import accept_from
 from p2pmods.httpd.message import Headers, Request, Response, text
 from p2pmods.httpd.render import last_words
+from p2pmods.httpd.shielding import shield
 
 if TYPE_CHECKING:
     import socket
@@ -146,8 +146,7 @@ class Server:
         async with trio.open_nursery() as watching:
             watching.start_soon(self._watch_deadlines)
             async with trio.open_nursery() as connections:
-                is_stopped = trio.current_effective_deadline() == -math.inf  # then nobody will ever call `_stop`
-                watching.cancel_scope.shield = not is_stopped
+                shield(watching.cancel_scope)
                 task_status.started(connections)
                 await self._stopped.wait()
             watching.cancel_scope.cancel()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pmods.httpd.listening import listen
+from p2pmods.httpd.shielding import shield
 from p2pmods.node.assembly import Assembly
 from p2pmods.store.store import Store
 
@@ -55,7 +55,6 @@ async def _background(nursery: trio.Nursery) -> AsyncIterator[trio.Nursery]:
 
 async def _hold(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
     async with trio.open_nursery() as background:
-        is_stopped = trio.current_effective_deadline() == -math.inf  # then nobody will ever cancel what is shielded
-        background.cancel_scope.shield = not is_stopped
+        shield(background.cancel_scope)
         task_status.started(background)
         await trio.sleep_forever()
