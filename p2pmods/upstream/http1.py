@@ -16,7 +16,7 @@ from p2pmods.upstream.sockets import BrokeOff
 if TYPE_CHECKING:
     from p2pmods.upstream.sockets import Stream
 
-MAX_HEAD: Final = 64 << 10  # bytes of a status line and headers, all interim answers included
+MAX_HEAD: Final = 64 << 10  # bytes of a status line and headers, all interim answers included; of trailers as well
 
 
 class _Parser:
@@ -29,20 +29,19 @@ class _Parser:
         self.keeps_alive = False
         self.pieces: list[bytes] = []
         self._headers: list[tuple[bytes, bytes]] = []
-        self._fed = 0  # bytes, while there is no head
+        self._fed = 0  # bytes since the head or a piece of the body: of headers, trailers, chunk extensions
         self._size = 0  # of the headers
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: memoryview) -> None:
-        if self.head is None:
-            self._fed += len(data)
+        self._fed += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_complete:
                 raise BrokeOff(f"no HTTP: {error}") from error
             self.is_followed = True
-        if self._size > MAX_HEAD or (self.head is None and self._fed > MAX_HEAD):
+        if self._size > MAX_HEAD or (not self.is_complete and self._fed > MAX_HEAD):
             raise BrokeOff(f"more than {MAX_HEAD} bytes of headers")
 
     def end(self) -> None:
@@ -72,10 +71,12 @@ class _Parser:
         if self.is_complete or status < 200:
             self._headers.clear()  # an interim answer: the real one is to come
             return
+        self._fed = 0
         self.head = Head.parse(status, self._headers)
         self.keeps_alive = self._parser.should_keep_alive()
 
     def on_body(self, piece: bytes) -> None:
+        self._fed = 0
         if not self.is_complete:
             self.pieces.append(piece)
 

@@ -90,8 +90,21 @@ async def test_a_connection_that_says_close_is_not_used_again() -> None:
     assert server.connections == 2
 
 
-async def test_headers_without_end_are_not_waited_for() -> None:
-    server = RawServer(*[OK + b"X: x\r\n" * MAX_HEAD] * QUICK.attempts)  # and the connection stays open
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\nmodule x\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"X: x\r\n" * MAX_HEAD,
+        CHUNKED + b"0\r\n" + b"X: x\r\n" * MAX_HEAD,
+        CHUNKED + b"0\r\nX: " + b"x" * (MAX_HEAD * 8),
+        CHUNKED + b"1;x=" + b"x" * (MAX_HEAD * 8),
+    ],
+    ids=["headers", "trailers", "one trailer", "a chunk's extension"],
+)
+async def test_headers_without_end_are_not_waited_for(answer: bytes) -> None:
+    server = RawServer(*[answer] * QUICK.attempts)  # and the connection stays open
     async with server.running():
         with pytest.raises(Unavailable, match="bytes of headers"):
             await ask(server)
