@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
+import trio
 
 from p2pmods.errors import InvalidPath, InvalidVersion, MalformedData, SourceError, StoreError, Unavailable
 from p2pmods.fetch.memory import NotFoundMemory
@@ -27,8 +28,6 @@ from p2pmods.trust.evidence import SourceKind
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    import trio
-
     from p2pmods.fetch.failures import Failures
     from p2pmods.fetch.fetcher import Fetcher
     from p2pmods.fetch.holdings import Holdings
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from p2pmods.upstream.route import Upstream
 
 FRESH: Final = 60.0  # seconds that an upstream's list, latest or branch is answered again unasked
+SHORT: Final = 4 << 10  # bytes of an answer that is read at once: some ten milliseconds
 _LIST: Final = "list"
 _LATEST: Final = "@latest"
 
@@ -108,14 +108,15 @@ class Listings:
     async def _ask(self, path: str, what: str, ask: Callable[[], Awaitable[tuple[bytes, Source]]]) -> Listing:
         try:
             body, source = await ask()
-            answer = Answer(_checked(path, what, body), source)
+            checked, newest = await _read(path, what, body)
+            answer = Answer(checked, source)
         except MalformedData as error:
             return await self._instead(path, what, [Unavailable("upstream", str(error))])
         except SourceError as error:
             return await self._instead(path, what, [error])
         try:
             self._store.remember(path, what, answer)
-            self._store.saw(path, _versions_in(path, what, answer.body))
+            self._store.saw(path, newest)
         except StoreError as error:
             log.warning("an answer was passed on but not remembered", of=_name(path, what), error=str(error))
         return Listing(answer.body, source.kind)
@@ -205,20 +206,26 @@ def _bare(what: str) -> str:
     return what.lstrip("@?")
 
 
-def _checked(path: str, what: str, body: bytes) -> bytes:
-    """The answer as it may be passed on. Raises MalformedData when it is none."""
+async def _read(path: str, what: str, body: bytes) -> tuple[bytes, list[str]]:
+    """`_checked`, which takes seconds for the longest list: in a thread, so that others are answered meanwhile."""
+    if len(body) <= SHORT:
+        return _checked(path, what, body)
+    return await trio.to_thread.run_sync(_checked, path, what, body)
+
+
+def _checked(path: str, what: str, body: bytes) -> tuple[bytes, list[str]]:
+    """The answer as it may be passed on, and the newest version that it knows of, if it tells.
+
+    Raises MalformedData when it is none.
+    """
     if what == _LIST:
-        lines = (f"{item.version} {item.time}" if item.time else item.version for item in parse_list(body, path))
-        return "".join(f"{line}\n" for line in lines).encode()
+        listed = parse_list(body, path)
+        newest = latest_of(item.version for item in listed)
+        lines = (f"{item.version} {item.time}" if item.time else item.version for item in listed)
+        return "".join(f"{line}\n" for line in lines).encode(), [newest] if newest else []
     version = parse_info(body).version
     try:
         ModuleVersion(path, version)
     except (InvalidPath, InvalidVersion) as error:
         raise MalformedData("info", f"resolves to no version of {path}: {error}") from error
-    return body
-
-
-def _versions_in(path: str, what: str, body: bytes) -> list[str]:
-    if what == _LIST:
-        return [item.version for item in parse_list(body, path)]
-    return [parse_info(body).version] if what == _LATEST else []
+    return body, [version] if what == _LATEST else []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_INFO: Final = 1 << 20  # an .info is some hundred bytes; Origin of a huge repository stays far below
 _MAX_NESTING: Final = 64  # objects and lists in one .info; go writes at most two
-_MAX_VERSION: Final = 4096  # a version is part of a URL and of a file name
+MAX_VERSION: Final = 4096  # characters; a version is part of a URL and of a file name
 
 _RFC3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,32})?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
@@ -43,7 +43,7 @@ class Info:
     origin: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not self.version or len(self.version) > _MAX_VERSION:
+        if not self.version or len(self.version) > MAX_VERSION:
             raise MalformedData("info", "Version is empty or too long")
         if self.time is not None:
             parse_time(self.time)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from p2pmods.errors import InvalidPath, InvalidVersion, MalformedData
 from p2pmods.gomod import semver
 from p2pmods.gomod.fields import fields
-from p2pmods.gomod.info import parse_time
+from p2pmods.gomod.info import MAX_VERSION, parse_time
 from p2pmods.gomod.paths import check_module_version, check_path
 from p2pmods.gomod.pseudo import is_pseudo_version, pseudo_version_time
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_LIST: Final = 8 << 20  # some 400,000 versions; the longest public lists have under 20,000
 MAX_LINES: Final = 400_000
+_MAX_LINE: Final = 2 * MAX_VERSION  # characters read of a line: a version that is cut here is too long by far
 
 
 class Listed(NamedTuple):
@@ -28,8 +29,9 @@ class Listed(NamedTuple):
 def parse_list(data: bytes, path: str) -> list[Listed]:
     """The versions of module `path` in semver order, each once, pseudo-versions and retracted ones among them.
 
-    Lines that name no canonical version that fits `path` are dropped, as go drops what is no version; a time that is
-    not RFC 3339 counts as none. Raises InvalidPath for the path, MalformedData for what is no list at all.
+    Lines that name no canonical version that fits `path`, or one longer than MAX_VERSION, are dropped, as go drops
+    what is no version; a time that is not RFC 3339 counts as none. Raises InvalidPath for the path, MalformedData for
+    what is no list at all.
     """
     check_path(path)
     if len(data) > MAX_LIST or data.count(b"\n") > MAX_LINES:
@@ -38,7 +40,7 @@ def parse_list(data: bytes, path: str) -> list[Listed]:
         raise MalformedData("list", "is HTML")  # a login page; as an empty list it would hide every version
     found: dict[str, str | None] = {}
     for line in data.decode("utf-8", "surrogateescape").split("\n"):
-        parts = fields(line)
+        parts = fields(line[:_MAX_LINE])
         if parts and parts[0] not in found and _fits(path, parts[0]):
             found[parts[0]] = _time(parts[1]) if len(parts) > 1 else None
     return [Listed(version, found[version]) for version in in_order(found)]
@@ -72,6 +74,8 @@ def in_order(versions: Iterable[str]) -> list[str]:
 
 
 def _fits(path: str, version: str) -> bool:
+    if len(version) > MAX_VERSION:
+        return False
     try:
         check_module_version(path, version)
     except (InvalidPath, InvalidVersion):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from typing import TYPE_CHECKING
 
+import pytest
+import trio
+
+from p2pmods.fetch import listings
 from p2pmods.gomod.module import FileKind, ModuleVersion
 from p2pmods.testing import upstream_faults as faults
 from tests.world import WIDGET, Client, World
+
+if TYPE_CHECKING:
+    from p2pmods.gomod.listing import Listed
 
 LIST = "/example.org/acme/widget/@v/list"
 LATEST = "/example.org/acme/widget/@latest"
@@ -34,6 +42,29 @@ async def test_a_list_drops_what_go_would_refuse(world: World) -> None:
     world.upstream.files[LIST] = b"v1.0.0\nv2.0.0\nnonsense\nv1.1.0-rc.1 2024-01-01T00:00:00Z\n"
     async with world.node() as node:
         assert (await node.get(LIST)).text == "v1.0.0\nv1.1.0-rc.1 2024-01-01T00:00:00Z\n"
+
+
+async def test_while_a_long_list_is_read_others_are_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish()
+    world.upstream.files[LIST] = "".join(f"v1.0.{i}\n" for i in range(listings.SHORT)).encode()
+    begun, others_were_answered = threading.Event(), threading.Event()
+    parse = listings.parse_list
+
+    def parse_patiently(data: bytes, path: str) -> list[Listed]:
+        begun.set()
+        assert others_were_answered.wait(5)
+        return parse(data, path)
+
+    async def ask_for_the_list() -> None:
+        assert (await node.get(LIST)).status_code == 200
+
+    async with world.node() as node, trio.open_nursery() as nursery:
+        await hold(node, WIDGET)
+        monkeypatch.setattr(listings, "parse_list", parse_patiently)
+        nursery.start_soon(ask_for_the_list)
+        await trio.to_thread.run_sync(begun.wait)
+        assert (await node.file(WIDGET, "zip")).status_code == 200
+        others_were_answered.set()
 
 
 async def test_an_empty_list_is_an_answer(world: World) -> None:

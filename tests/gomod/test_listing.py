@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pmods.errors import InvalidPath, MalformedData
+from p2pmods.gomod.info import MAX_VERSION
 from p2pmods.gomod.listing import MAX_LINES, MAX_LIST, Listed, format_list, latest, parse_list
 
 OLDER = "v0.0.0-20180101000000-daa7c04131f5"
@@ -32,6 +33,13 @@ def test_versions_that_do_not_fit_the_path_are_dropped() -> None:
     data = b"v1.0.0\nv2.0.0\nv2.0.0+incompatible\nv2\nv1.0\nv1.0.0+meta\nmaster\n\nnot found\nv1.0.0\x00\n\xff\n"
     assert versions(data) == ["v1.0.0", "v2.0.0+incompatible"]
     assert versions(b"v1.0.0\nv2.0.0\n", "a.b/c/v2") == ["v2.0.0"]
+
+
+def test_a_version_too_long_for_any_file_name_is_dropped_whole() -> None:
+    endless = b"v1.1.0-" + b"a-." * MAX_VERSION
+    assert versions(b"v1.0.0 " + b"and so on " * MAX_VERSION + b"\n" + endless + b"a\n") == ["v1.0.0"]
+    assert versions(b"v1.1.0-" + b"a" * (MAX_VERSION - 7)) == ["v1.1.0-" + "a" * (MAX_VERSION - 7)]
+    assert versions(b"v1.1.0-" + b"a" * (MAX_VERSION - 6)) == []
 
 
 def test_an_empty_list_says_that_there_are_no_tags() -> None:
