@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from p2pmods.httpd.message import Headers, Request
 
 MAX_CONTROL_BODY: Final = 32 << 20  # bytes: a go.sum of 16 MiB inside JSON
+MAX_STRANGERS_BODY: Final = 16 << 10  # bytes, of each of hundreds of connections that anybody may open
 _ALLOW: Final = ("Allow", "GET, HEAD")
 _OPEN: Final = Access()
 
@@ -41,10 +42,11 @@ class App:
             return None
         return text(421, "this node does not serve that host name; the setting allowed_hosts adds one")
 
-    @staticmethod
-    def body_limit(method: str, path: str) -> int:
-        """Bytes of body that a request may bring: only the control API takes any."""
-        return MAX_CONTROL_BODY if method == "POST" and path.startswith("/-/api/") else 0
+    def body_limit(self, method: str, path: str, headers: Headers) -> int:
+        """Bytes of body that a request may bring: only the control API takes any, few without its token."""
+        if method != "POST" or not path.startswith("/-/api/"):
+            return 0
+        return MAX_CONTROL_BODY if self._control.is_authorised(headers) else MAX_STRANGERS_BODY
 
     def fast(self, target: bytes) -> bytes | None:
         """A ready-made answer for a small file, with or without a path token before it."""

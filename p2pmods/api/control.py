@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from p2pmods.api.sessions import Tokens
     from p2pmods.fetch.duties import Duties
-    from p2pmods.httpd.message import Request
+    from p2pmods.httpd.message import Headers, Request
 
 API: Final = "/-/api/v1/"
 MAX_MODULES: Final = 100_000  # named in one request
@@ -57,7 +57,7 @@ class ControlApi:
             return Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], self._metrics())
         if not path.startswith(API):
             return text(404, "not found")
-        if not self._is_authorised(request):
+        if not self.is_authorised(request.headers):
             return text(401, "the control API needs the token of node.json", [("WWW-Authenticate", "Bearer")])
         if not is_same_origin(request.headers):
             return text(403, "refused: this request comes from a page of another origin")
@@ -66,8 +66,9 @@ class ControlApi:
         except BadRequest as error:
             return text(400, str(error))
 
-    def _is_authorised(self, request: Request) -> bool:
-        given = request.headers.get("authorization", "")
+    def is_authorised(self, headers: Headers) -> bool:
+        """Whether they show the token of node.json."""
+        given = headers.get("authorization", "")
         return hmac.compare_digest(given.encode(), f"Bearer {self._secret}".encode())
 
     async def _route(self, request: Request, name: str) -> Response:

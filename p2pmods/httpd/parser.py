@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from p2pmods.httpd.message import Request
+from p2pmods.httpd.message import Headers, Request
 
 if TYPE_CHECKING:
     from p2pmods.httpd.limits import Limits
 
-BodyLimit = Callable[[str, str], int]  # (method, path as sent) -> how many bytes of body are taken
+# (method, path as sent, headers) -> how many bytes of body are taken
+BodyLimit = Callable[[str, str, Headers], int]
 
 _TARGET = re.compile(rb"/[!\"$-~]*\Z")  # printable ASCII without a fragment
 # Fields that decide where a message ends or whom it is for: said twice, two readers may believe different ones.
@@ -195,7 +196,7 @@ class RequestParser:
             return Refusal(400, "an upgrade with a body")
         if expect not in ("", "100-continue"):
             return Refusal(417, "expectation not understood")
-        self._max_body = self._body_limit(self._method, self._path) if has_body else 0
+        self._max_body = self._body_limit(self._method, self._path, self._headers) if has_body else 0
         if has_body and (self._max_body <= 0 or int(length or 0) > self._max_body):
             return Refusal(413, "request body too large" if self._max_body else "no request body is taken here")
         self.wants_continue = has_body and bool(expect) and self._version == "1.1"

@@ -48,7 +48,7 @@ class Server:
     """`handler` answers every request that `admit` lets in; `fast` is asked first for plain GETs.
 
     `admit` sees the headers alone, and for ready-made answers only once for a connection's requests with the same
-    ones. `fast` must not block. `body_limit` says how many bytes of request body a method and path may bring, by
+    ones. `fast` must not block. `body_limit` says how many bytes of body a method, path and headers may bring, by
     default none. `on_error` is told what a handler raised (its client gets a 500) and what broke a connection.
     """
 
@@ -59,7 +59,7 @@ class Server:
         limits: Limits | None = None,
         fast: Fast | None = None,
         admit: Admit = lambda _headers: None,
-        body_limit: BodyLimit = lambda _method, _path: 0,
+        body_limit: BodyLimit = lambda _method, _path, _headers: 0,
         on_error: OnError = lambda _request, _error: None,
     ) -> None:
         self.limits = limits or Limits()

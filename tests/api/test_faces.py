@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2pmods.api.app import MAX_STRANGERS_BODY
 from p2pmods.config.setup_record import SetupRecord, write_setup_record
 from p2pmods.errors import StoreError
 from p2pmods.fetch import duties
@@ -38,6 +39,15 @@ async def test_the_control_api_needs_its_token(world: World) -> None:
             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {node.secret}"}):
                 answer = await node.http.request(method, f"/-/api/v1/{name}", headers=headers)
                 assert answer.status_code == 401
+
+
+async def test_of_who_has_not_its_token_the_control_api_takes_no_large_body(world: World) -> None:
+    async with world.node() as node:
+        for token, status in ((node.secret, 400), ("wrong", 413)):
+            headers = {"Authorization": f"Bearer {token}"}
+            large = b"x" * (MAX_STRANGERS_BODY + 1)
+            answer = await node.http.post("/-/api/v1/verify", content=large, headers=headers)
+            assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

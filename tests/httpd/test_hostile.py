@@ -7,7 +7,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from p2pmods.httpd import Limits, Request, Response, ready_made, text
+from p2pmods.httpd import Headers, Limits, Request, Response, ready_made, text
 from tests.httpd.world import HOST, hello, serving
 
 SMALL = Limits(head_bytes=2048, target_bytes=1024, headers=20, linger_timeout=5.0)
@@ -67,7 +67,7 @@ REFUSED = {
 }
 
 
-def small_bodies(_method: str, path: str) -> int:
+def small_bodies(_method: str, path: str, _headers: Headers) -> int:
     return 0 if path == "/bodiless" else 10
 
 

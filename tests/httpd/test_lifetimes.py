@@ -44,7 +44,7 @@ async def test_headers_must_arrive_in_time_even_when_they_drip() -> None:
 
 async def test_a_body_must_arrive_in_time() -> None:
     limits = Limits(body_timeout=SHORT)
-    async with serving(hello, limits, body_limit=lambda _m, _p: 10) as world, world.client() as client:
+    async with serving(hello, limits, body_limit=lambda _m, _p, _h: 10) as world, world.client() as client:
         await client.send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nabc")
         assert (await client.answer()).status == 408
         assert await client.rest() == b""

@@ -49,7 +49,7 @@ async def test_a_body_arrives_whole_with_a_length_or_in_chunks() -> None:
     async def echo(request: Request) -> Response:
         return Response(200, [], request.body)
 
-    async with serving(echo, body_limit=lambda _m, _p: 10) as world, world.client() as client:
+    async with serving(echo, body_limit=lambda _m, _p, _h: 10) as world, world.client() as client:
         await client.send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\n0123456789")
         assert (await client.answer()).body == b"0123456789"
         await client.send(
@@ -62,7 +62,7 @@ async def test_a_large_body_is_taken_where_the_route_allows_it() -> None:
     async def size(request: Request) -> Response:
         return text(200, str(len(request.body)))
 
-    async with serving(size, body_limit=lambda _m, _p: 16 << 20) as world, world.client() as client:
+    async with serving(size, body_limit=lambda _m, _p, _h: 16 << 20) as world, world.client() as client:
         await client.send(
             b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % (16 << 20) + bytes(16 << 20)
         )
@@ -73,7 +73,7 @@ async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
     async def echo(request: Request) -> Response:
         return Response(200, [], request.body)
 
-    async with serving(echo, body_limit=lambda _m, _p: 10) as world, world.client() as client:
+    async with serving(echo, body_limit=lambda _m, _p, _h: 10) as world, world.client() as client:
         await client.send(b"POST / HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert (await client.answer()).status == 100
         await client.send(b"ok")

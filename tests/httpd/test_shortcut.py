@@ -53,7 +53,7 @@ def test_answers_are_the_same_with_and_without_it(writes: list[bytes]) -> None:
         hooks = {"fast": KNOWN.get} if fast else {}
         limits = Limits(linger_timeout=5, target_bytes=100)
         async with (
-            serving(handler, limits, body_limit=lambda _m, _p: 100, **hooks) as world,
+            serving(handler, limits, body_limit=lambda _m, _p, _h: 100, **hooks) as world,
             world.client() as client,
         ):
             for data in writes:
@@ -97,7 +97,7 @@ def test_a_target_is_taken_as_the_parser_takes_it_or_left_to_it(end: bytes) -> N
     _, request, rest = learned(GET % b"c", lambda _target: None).take(data)
     assert rest == (b"" if request else data)
     if request:
-        parser = RequestParser(Limits(), lambda _m, _p: 0)
+        parser = RequestParser(Limits(), lambda _m, _p, _h: 0)
         parser.feed(data)
         (parsed,) = parser.take()
         assert request == parsed
