@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from p2pmods.errors import UserError, printable
+from p2pmods.store.fs import stream_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +91,7 @@ def find_node(data: Path) -> RunningNode | None:
 def read_node_file(data: Path) -> RunningNode | None:
     """node.json as it stands, whether its node lives or not."""
     try:
-        with (data / NODE_FILE).open("rb") as file:
+        with stream_regular(data / NODE_FILE) as file:
             table = json.loads(file.read(MAX_NODE_FILE))
         peer = table["peer"]
         api = str(table["api"]).rstrip("/")

@@ -63,10 +63,9 @@ class Audit:
     def _write(self, event: str, **fields: Any) -> None:
         # ensure_ascii: no control character gets into the log raw, and one write() is one whole line.
         line = json.dumps({"at": self._clock(), "event": event, **fields}, separators=(",", ":")).encode() + b"\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         with self._lock:
             try:
-                descriptor = os.open(self._path, flags, 0o600)
+                descriptor = fs.open_to_append(self._path)
                 try:
                     fs.write_all(descriptor, b"\n" + line if self._torn else line)
                 finally:
@@ -81,7 +80,7 @@ class Audit:
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of the log that are whole, oldest first; none when there is no log. Raises OSError."""
     try:
-        stream = path.open("rb")
+        stream = fs.stream_regular(path)
     except FileNotFoundError:
         return
     with stream:
@@ -96,7 +95,7 @@ def read_audit(path: Path) -> Iterator[dict[str, Any]]:
 
 def _ends_well(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
+        with fs.stream_regular(path) as stream:
             if stream.seek(0, os.SEEK_END) == 0:
                 return True
             stream.seek(-1, os.SEEK_END)

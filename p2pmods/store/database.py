@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from p2pmods.errors import StoreError
+from p2pmods.store import fs
 from p2pmods.store.schema import SCHEMA, VERSION, application_id
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _is_damage(error: Exception) -> bool:
 def _check_header(path: Path) -> None:
     """Raises Damaged for a format number that SQLite would take for a newer format, to be read but not written."""
     try:
-        with path.open("rb") as stream:
+        with fs.stream_regular(path) as stream:
             header = stream.read(20)
     except OSError:
         return  # connecting will tell

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from p2pmods.errors import StoreError, printable
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WINDOW: Final = 1 << 20  # bytes read at once when a whole file is read
-_READ_FLAGS: Final = (
-    os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not block us
+_READ_FLAGS: Final = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | _AT_ONCE
+_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
+_APPEND_FLAGS: Final = (
+    os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | _NO_LINK | _AT_ONCE
 )  # fmt: skip
 _CREATE_FLAGS: Final = (
     os.O_RDWR
@@ -64,9 +67,14 @@ def create(path: Path) -> int:
     return os.open(path, _CREATE_FLAGS, 0o600)
 
 
-def open_regular(path: Path) -> tuple[int, os.stat_result]:
+def open_to_append(path: Path) -> int:
+    """A descriptor to add to a file, which is made when there is none. Raises OSError."""
+    return os.open(path, _APPEND_FLAGS, 0o600)
+
+
+def open_regular(path: Path | str, *, follow_links: bool = False) -> tuple[int, os.stat_result]:
     """A descriptor to read `path` and its status. Raises OSError, also (ELOOP) when it is not a regular file."""
-    descriptor = os.open(path, _READ_FLAGS | getattr(os, "O_NONBLOCK", 0))  # a FIFO must not block us
+    descriptor = os.open(path, _READ_FLAGS if follow_links else _READ_FLAGS | _NO_LINK)
     try:
         status = os.fstat(descriptor)
         if not is_regular(status):
@@ -75,6 +83,11 @@ def open_regular(path: Path) -> tuple[int, os.stat_result]:
         os.close(descriptor)
         raise
     return descriptor, status
+
+
+def stream_regular(path: Path | str) -> BinaryIO:
+    """The regular file that `path` leads to, over links too, to be read. Raises OSError."""
+    return os.fdopen(open_regular(path, follow_links=True)[0], "rb")
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -41,7 +41,7 @@ def replace(data: Path, seed: bytes) -> Ed25519PrivateKey:
 
 
 def _read(path: Path) -> Ed25519PrivateKey:
-    with path.open("rb") as file:
+    with fs.stream_regular(path) as file:
         data = file.read(_MAX_SIZE)
     if os.name != "nt":
         path.chmod(0o600)

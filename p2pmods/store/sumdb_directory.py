@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from p2pmods.store import fs
 from p2pmods.sumdb.records import MAX_LOOKUP, lookup_path
 from p2pmods.sumdb.tiles import FULL, Tile
 
@@ -64,7 +65,7 @@ class SumdbDirectory:
     def read(self, path: Path | str, limit: int) -> bytes | None:
         """The file's bytes; None when it is missing, unreadable, or longer than `limit`."""
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 (see _lookup_name)
+            with fs.stream_regular(path) as file:
                 data = file.read(limit + 1)
         except OSError:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import trio
 
 from p2pmods.errors import printable
+from p2pmods.store.fs import stream_regular
 from p2pmods.upstream.failure import UpstreamNotFound, UpstreamRefused, UpstreamUnavailable
 from p2pmods.upstream.limits import Limits, Want
 from p2pmods.upstream.transfer import Transfer
@@ -48,8 +50,9 @@ async def fetch_from_directory(url: str, path: str, want: Want, sink: Sink) -> N
 
 
 def _open(path: str) -> BinaryIO:
-    file = Path(path).open("rb")  # noqa: SIM115  the caller closes it
-    if os.fstat(file.fileno()).st_mode & 0o170000 != 0o100000:
-        file.close()
-        raise FileNotFoundError(path)
-    return file
+    try:
+        return stream_regular(Path(path))
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a directory, a pipe, a circle of links
+            raise FileNotFoundError(path) from error
+        raise

@@ -293,6 +293,12 @@ def test_a_node_that_died_is_no_node(tmp_path: Path) -> None:
     assert read_node_file(tmp_path) == RunningNode(0, f"http://127.0.0.1:{port}", "t", None, "n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_pipe_in_the_place_of_node_json_is_no_node_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NODE_FILE)
+    assert find_node(tmp_path) is None
+
+
 def test_a_node_that_hangs_is_an_error_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2pmods.cli.client.HEALTH_DEADLINE", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as server:

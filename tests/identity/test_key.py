@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -46,4 +47,11 @@ def test_a_damaged_key_is_refused_with_its_cure(tmp_path: Path) -> None:
     load_or_create(tmp_path, SEED)
     (tmp_path / FILE_NAME).write_bytes(format_key(SEED)[:-9])
     with pytest.raises(StoreError, match="restore it from a backup"):
+        load_or_create(tmp_path, SEED)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_pipe_in_the_place_of_the_key_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE_NAME)
+    with pytest.raises(StoreError, match="not a regular file"):
         load_or_create(tmp_path, SEED)

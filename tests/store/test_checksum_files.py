@@ -14,6 +14,7 @@ from p2pmods.errors import StoreError, SumdbSecurityError
 from p2pmods.gomod.module import ModuleVersion
 from p2pmods.store import checksum_files
 from p2pmods.store.checksum_files import ChecksumFiles
+from p2pmods.store.sumdb_directory import SumdbDirectory
 from p2pmods.sumdb.note import parse_verifier
 from p2pmods.sumdb.records import lookup_path
 from p2pmods.sumdb.tiles import Tile, right_edge
@@ -181,3 +182,9 @@ def test_every_file_can_be_read_by_go(tmp_path: Path) -> None:
     for path in (tmp_path / "modules").rglob("*"):
         assert path.stat().st_mode & 0o400
         assert not path.stat().st_mode & 0o022
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+def test_a_pipe_in_the_place_of_a_file_is_no_file_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "latest")
+    assert SumdbDirectory(tmp_path).read(tmp_path / "latest", 100) is None

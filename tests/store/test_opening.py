@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,19 @@ def test_no_link_below_modules_leads_a_commit_elsewhere(store: Store, tmp_path: 
     with pytest.raises(StoreError, match="symbolic link"):
         put(store, key("mod"))
     assert not list(elsewhere.iterdir())
+
+
+@posix
+@pytest.mark.parametrize("name", ["audit.jsonl", "index.sqlite", "node.json"])
+def test_a_pipe_where_a_file_belongs_is_not_waited_for(data: Path, name: str) -> None:
+    store = Store.open(data)
+    store.close()
+    (data / name).unlink(missing_ok=True)
+    os.mkfifo(data / name)
+    with suppress(StoreError):
+        store = Store.open(data)
+        put_all(store)
+        store.close()
 
 
 def test_a_file_is_no_data_directory(data: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +22,7 @@ from tests.upstream.world import INFO, MOD, QUICK, WIDGET, ZIP, ZIP_KEY, deliver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from p2pmods.upstream.route import Upstream
 
@@ -190,13 +191,21 @@ class TestDirectories:
         with pytest.raises((NotFound, Refused)):  # Windows refuses to open it
             await upstream(directory.as_uri(), client).fetch_file(INFO, BytesSink(), delivered)
 
+    @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+    async def test_a_pipe_in_its_place_is_not_found_and_not_waited_for(
+        self, directory: Path, client: ProxyClient
+    ) -> None:
+        os.mkfifo(directory / INFO.url_path)
+        with pytest.raises(NotFound):
+            await upstream(directory.as_uri(), client).fetch_file(INFO, BytesSink(), delivered)
+
     async def test_what_may_not_be_read_is_refused(
         self, directory: Path, client: ProxyClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def denied(self: Path, mode: str) -> None:
-            raise PermissionError(errno.EACCES, "permission denied", str(self))
+        def denied(path: Path, *_: object) -> None:
+            raise PermissionError(errno.EACCES, "permission denied", str(path))
 
-        monkeypatch.setattr(Path, "open", denied)
+        monkeypatch.setattr(os, "open", denied)
         with pytest.raises(Refused, match="permission denied"):
             await upstream(f"{directory.as_uri()},off", client).fetch_file(MOD, BytesSink(), delivered)
 
