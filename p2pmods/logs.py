@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import structlog
 
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 
 CLEAR_LINE: Final = "\r\x1b[2K"
 MAX_VALUE: Final = 1000  # characters of one value; a hostile answer must not fill the disk
+
+
+class UnfailingStream:
+    """Writes to `stream` what it takes: a full disk, a pipe or a terminal that is gone is no reason to end a node."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def may_rewrite_lines() -> bool:
@@ -41,7 +57,7 @@ def configure_logs(*, verbose: bool = False) -> None:
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", UnfailingStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

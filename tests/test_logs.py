@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import structlog
+import trio
+import trio.testing
 
+from p2pmods.cli.livestatus import show_live
 from p2pmods.logs import CLEAR_LINE, configure_logs, may_rewrite_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from p2pmods.node import Node
 
 
 class Stream(io.StringIO):
@@ -71,3 +78,33 @@ def test_a_terminal_that_obeys_nothing_is_told_nothing(monkeypatch: pytest.Monke
     assert "\x1b" not in text
     assert "\r" not in text
     assert not may_rewrite_lines()
+
+
+class Gone(Stream):
+    """A disk that is full, or a terminal or pipe that nobody reads any more."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_log_that_takes_nothing_is_no_matter_of_who_writes_to_it(
+    monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool
+) -> None:
+    monkeypatch.setattr("sys.stderr", Gone(is_terminal=is_terminal))
+    configure_logs()
+    structlog.get_logger().warning("a file was passed on but not kept")
+
+
+async def test_a_live_line_that_nobody_takes_ends_no_node(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    node = SimpleNamespace(duties=SimpleNamespace(status=lambda: None))
+    monkeypatch.setattr("p2pmods.cli.livestatus.status_line", lambda _status: "1 module held")
+    monkeypatch.setattr("sys.stderr", Gone(is_terminal=True))
+    with trio.move_on_after(3) as scope:
+        await show_live(cast("Node", node))
+    assert scope.cancelled_caught

@@ -10,7 +10,7 @@ import trio
 
 from p2pmods.cli.meshtext import living, seed_text
 from p2pmods.cli.output import plural, size
-from p2pmods.logs import CLEAR_LINE
+from p2pmods.logs import CLEAR_LINE, UnfailingStream
 
 if TYPE_CHECKING:
     from p2pmods.node import Node
@@ -21,17 +21,18 @@ EVERY: Final = 1.0  # seconds
 async def show_live(node: Node) -> None:
     """Rewrite the last line of stderr until cancelled, then clear it."""
     last = ""
+    stderr = UnfailingStream(sys.stderr)
     try:
         while True:
             line = status_line(node.duties.status())[: shutil.get_terminal_size().columns - 1]
             if line != last:
-                sys.stderr.write(f"{CLEAR_LINE}{line}")
-                sys.stderr.flush()
+                stderr.write(f"{CLEAR_LINE}{line}")
+                stderr.flush()
                 last = line
             await trio.sleep(EVERY)
     finally:
-        sys.stderr.write(CLEAR_LINE)
-        sys.stderr.flush()
+        stderr.write(CLEAR_LINE)
+        stderr.flush()
 
 
 def status_line(status: dict[str, Any]) -> str:
