@@ -55,6 +55,8 @@ class Download:
             status, body = await self.read(path, keep=False)
         except httpx.HTTPError as error:
             self.failed[name] = f"the node hung up: {type(error).__name__}"
+        except httpx.InvalidURL as error:  # longer than any server reads
+            self.failed[name] = printable(str(error))
         else:
             if status != 200:
                 self.failed[name] = reason_of(body, status)
@@ -65,7 +67,7 @@ class Download:
         try:
             version = await self._latest(query) if query.is_latest else await self._stated(query)
             return ModuleVersion(query.path, version)
-        except (httpx.HTTPError, UserError, MalformedData, InvalidPath, InvalidVersion) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UserError, MalformedData, InvalidPath, InvalidVersion) as error:
             self.failed[str(query)] = str(error)
             return None
 

@@ -88,7 +88,7 @@ def read_config_file(path: Path) -> dict[str, Given] | None:
         raise UsageError(f"{path}: larger than {MAX_CONFIG_FILE} bytes")
     try:
         table = tomllib.loads(data.decode("utf-8-sig"))  # some editors begin a file with a mark
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of its text, its TOML, or a number with thousands of digits
         raise UsageError(f"{path}: {printable(str(error))}") from error
     for key in table:
         if key not in BY_KEY:

@@ -60,3 +60,13 @@ def test_get_waits_for_the_proofs_before_its_node_ends(
     assert [path for path, _ in node.asked] == ["sessions", "allow", "prove", "sessions/run-x", "ended"]
     assert node.asked[2][1] == {"modules": ["example.com/a@v1.0.0"]}
     assert json.loads(capsys.readouterr().out)["unproven"] == told
+
+
+@pytest.mark.parametrize("version", ["v1.0.0", "main", "latest"])
+def test_a_name_too_long_to_be_asked_for_is_a_failure_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], version: str
+) -> None:
+    monkeypatch.setattr(getcmd, "a_node", lambda _flags: contextlib.nullcontext(FakeNode(0, None)))
+    target = f"example.com/{'a' * 100_000}@{version}"
+    assert getcmd.get({}, [target], as_json=True) == 1
+    assert {failure["reason"] for failure in json.loads(capsys.readouterr().out)["failed"]} == {"URL too long"}

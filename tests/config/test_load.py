@@ -240,7 +240,16 @@ def test_an_unknown_variable_is_a_notice_that_names_the_closest() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["listen = ", "listen = 3070", "offline = 'maybe'", "peers = [1]", "\x00", "a = " + "[" * 5000]
+    "text",
+    [
+        "listen = ",
+        "listen = 3070",
+        "offline = 'maybe'",
+        "peers = [1]",
+        "\x00",
+        "a = " + "[" * 5000,
+        "a = " + "9" * 5000,
+    ],
 )
 def test_a_broken_file_is_one_error_that_names_it(config_home: Path, text: str) -> None:
     (config_home / "config.toml").write_text(text)
