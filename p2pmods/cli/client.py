@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from p2pmods.errors import UserError, printable
+from p2pmods.gomod.urls import parse_url
 from p2pmods.store.fs import stream_regular
 
 if TYPE_CHECKING:
@@ -21,17 +22,27 @@ MAX_NODE_FILE: Final = 64 << 10
 MAX_ANSWER: Final = 256 << 20  # bytes; a `check` of a hundred thousand modules stays far below
 HEALTH_DEADLINE: Final = 5.0  # seconds, on loopback
 DEADLINE: Final = 60.0  # seconds between two bytes of an answer
+MAX_PID: Final = 2**31 - 1  # C's int, as kill(2) takes it
 
 
 @dataclass(frozen=True, slots=True)
 class RunningNode:
-    """What node.json says of the node that runs: process, API base URL without a trailing slash, control token."""
+    """What node.json says of the node that runs: process, API base URL without a trailing slash, control token.
+
+    Raises ValueError for what no node can have written.
+    """
 
     pid: int
     api: str
     token: str
     peer: str | None
     node_id: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.pid <= MAX_PID or parse_url(self.api).scheme != "http":
+            raise ValueError("no process, or no address of a node")
+        if not all(text.isascii() and text.isprintable() for text in (self.api, self.token)):
+            raise ValueError("an address or a token that cannot be sent")
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """GET /-/api/v1/`path`. The answer's JSON; NodeRefused for a status other than 200."""
@@ -98,7 +109,7 @@ def read_node_file(data: Path) -> RunningNode | None:
         return RunningNode(int(table["pid"]), api, str(table["token"]), peer and str(peer), str(table["node_id"]))
     except PermissionError as error:
         raise UserError(f"{data / NODE_FILE} belongs to somebody else: that node is not yours") from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

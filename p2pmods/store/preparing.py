@@ -94,7 +94,7 @@ def lock(layout: Layout) -> filelock.BaseFileLock:
 
 def _owner(layout: Layout) -> str:
     for read in (_pid_of_lock, _pid_of_node):
-        with suppress(OSError, ValueError, TypeError, KeyError):
+        with suppress(OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return f"the p2pmods process {read(layout)}"
     return "another p2pmods process"
 

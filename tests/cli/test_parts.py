@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -281,6 +282,31 @@ def test_a_damaged_node_json_is_no_node(tmp_path: Path, text: str) -> None:
 def write_node(data: Path, url: str, pid: int) -> None:
     facts = {"pid": pid, "api": url, "peer": None, "node_id": "n", "token": "t"}
     (data / NODE_FILE).write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"pid": 1 << 64},
+        {"pid": -1},
+        {"pid": math.inf},
+        {"api": "http://["},
+        {"api": "http://127.0.0.1:99999"},
+        {"api": "file:///etc"},
+        {"api": "127.0.0.1"},
+        {"api": "http://127.0.0.1:1/\u2603"},
+        {"token": "t\r\nHost: x"},
+        {"token": "\u2603"},
+    ],
+    ids=str,
+)
+def test_what_no_node_can_have_written_is_no_node(tmp_path: Path, facts: dict[str, Any]) -> None:
+    honest = {"pid": os.getpid(), "api": "http://127.0.0.1:1", "peer": None, "node_id": "n", "token": "t"}
+    (tmp_path / NODE_FILE).write_text(json.dumps(honest))
+    assert read_node_file(tmp_path) is not None
+    (tmp_path / NODE_FILE).write_text(json.dumps({**honest, **facts}))
+    assert read_node_file(tmp_path) is None
+    assert find_node(tmp_path) is None
 
 
 def test_a_node_that_died_is_no_node(tmp_path: Path) -> None:

@@ -73,9 +73,10 @@ def test_the_pid_is_taken_from_node_json_when_the_lock_does_not_tell(store: Stor
     (data / "node.json").write_text('{"pid": 4711}')
     with pytest.raises(StoreError, match="4711"):
         Store.open(data)
-    (data / "node.json").write_text("[]")
-    with pytest.raises(StoreError, match="another p2pmods process"):
-        Store.open(data)
+    for damaged in ("[]", '{"pid": 1e999}', "[" * 10_000):
+        (data / "node.json").write_text(damaged)
+        with pytest.raises(StoreError, match="another p2pmods process"):
+            Store.open(data)
 
 
 def test_what_a_crash_left_in_tmp_is_swept(data: Path) -> None:
