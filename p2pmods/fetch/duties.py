@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from p2pmods.store.store import Store
     from p2pmods.upstream.route import Upstream
 
+WRITTEN_TIME: Final = 10.0  # seconds that a command waits at most for a disk that is slow, or an index that is locked
 PROVE_TIME: Final = 20.0  # seconds that `get` waits at most for proofs of what it fetched
 LATE_TIME: Final = 1.0  # the same at the end of a `run`, whose user waits for a prompt
 
@@ -57,8 +58,9 @@ class Duties:
         self._limit = limit
 
     async def wait_written(self) -> None:
-        """Until what was answered so far is in the store, so that every question here sees it."""
-        await self._writing.wait_empty()
+        """Until what was answered so far is in the store, so that every question here sees it, or WRITTEN_TIME."""
+        with trio.move_on_after(WRITTEN_TIME):
+            await self._writing.wait_empty()
 
     def status(self) -> dict[str, Any]:
         """`status --json` of the running node."""

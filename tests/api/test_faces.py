@@ -12,11 +12,14 @@ from p2pmods.config.setup_record import SetupRecord, write_setup_record
 from p2pmods.errors import StoreError
 from p2pmods.fetch import duties
 from p2pmods.gomod.module import FileKey, FileKind, ModuleVersion
+from p2pmods.store.store import Store
 from p2pmods.testing import upstream_faults as faults
 from tests.world import WIDGET, World
 
 if TYPE_CHECKING:
+    from p2pmods.store.committing import Content
     from p2pmods.store.stored import StoredFile
+    from p2pmods.trust.files import VerifiedFile
 
 OTHER = ModuleVersion("example.org/other", "v1.0.0")
 MOD = f"/{FileKey(WIDGET, FileKind.MOD).url_path}"
@@ -286,3 +289,24 @@ async def test_rm_of_what_is_not_held_leaves_no_tombstone(world: World) -> None:
     async with world.node() as node:
         assert (await node.control("POST", "rm", {"modules": [str(WIDGET)]}))["missing"] == [str(WIDGET)]
         assert (await node.get(MOD)).status_code == 200
+
+
+async def test_a_disk_that_hangs_keeps_no_command_waiting_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish()
+    disk_is_back = threading.Event()
+    waits: list[bool] = []
+    commit = Store.commit
+
+    def hang(store: Store, verified: VerifiedFile, content: Content) -> StoredFile:
+        waits.append(disk_is_back.wait(5))
+        return commit(store, verified, content)
+
+    monkeypatch.setattr(Store, "commit", hang)
+    monkeypatch.setattr(duties, "WRITTEN_TIME", 0.01)
+    async with world.node() as node:
+        assert (await node.file(WIDGET, "mod")).status_code == 200
+        assert (await node.status())["held"]["files"] == 0
+        disk_is_back.set()
+    assert waits == [True]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 from p2pmods.fetch import listings
+from p2pmods.gomod.listing import Listed, parse_list
 from p2pmods.gomod.module import FileKind, ModuleVersion
 from p2pmods.testing import upstream_faults as faults
 from tests.world import WIDGET, Client, World
-
-if TYPE_CHECKING:
-    from p2pmods.gomod.listing import Listed
 
 LIST = "/example.org/acme/widget/@v/list"
 LATEST = "/example.org/acme/widget/@latest"
@@ -48,12 +45,11 @@ async def test_while_a_long_list_is_read_others_are_answered(world: World, monke
     world.publish()
     world.upstream.files[LIST] = "".join(f"v1.0.{i}\n" for i in range(listings.SHORT)).encode()
     begun, others_were_answered = threading.Event(), threading.Event()
-    parse = listings.parse_list
 
     def parse_patiently(data: bytes, path: str) -> list[Listed]:
         begun.set()
         assert others_were_answered.wait(5)
-        return parse(data, path)
+        return parse_list(data, path)
 
     async def ask_for_the_list() -> None:
         assert (await node.get(LIST)).status_code == 200
