@@ -153,7 +153,7 @@ async def _secured(stream: Stream, context: ssl.SSLContext, host: str) -> Stream
 async def _tunnel(stream: Stream, origin: Origin, authorization: bytes) -> None:
     """Have a web proxy connect `stream` to `origin`. Raises ConnectFailed, BrokeOff."""
     connection = Connection(stream)
-    target = origin.authority.encode("idna")
+    target = origin.authority.encode("ascii")
     try:
         head = await connection.ask(b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, target, authorization))
         if not 200 <= head.status < 300:

@@ -92,7 +92,7 @@ def redirected(origin: Origin, location: str) -> Origin:
 
 @lru_cache(64)
 def split_host(authority: str) -> tuple[str, int | None]:
-    """The host in lower case (IPv6 without brackets) and port of `host`, `host:port` or `[address]:port`.
+    """The host in ASCII and lower case (IPv6 without brackets) and port of `host`, `host:port`, `[address]:port`.
 
     Raises ValueError for a name that cannot be looked up: with an empty or overlong label, say.
     """
@@ -100,5 +100,5 @@ def split_host(authority: str) -> tuple[str, int | None]:
     if not bracket:
         name, _, rest = name.partition(":")
     port = rest.removeprefix(":")
-    name.encode("idna")
-    return name, int(port) if port else None
+    # Without its port, which would count as part of the last label.
+    return name.encode("idna").decode("ascii"), int(port) if port else None

@@ -248,7 +248,7 @@ class ProxyClient:
         )
 
     def _request_bytes(self, origin: Origin, transfer: Transfer) -> bytes:
-        host = origin.host_header.encode("idna")
+        host = origin.host_header.encode("ascii")
         target = origin.target.encode("ascii")
         lines = [b"Host: %b\r\nUser-Agent: p2pmods\r\nAccept-Encoding: identity\r\n" % host]
         lines += [b"%b: %b\r\n" % header for header in transfer.request_headers()]

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trustme
 
-from p2pmods.errors import Refused
+from p2pmods.errors import Refused, Unavailable
 from p2pmods.testing import upstream_faults as faults
 from p2pmods.testing.upstream import FakeUpstream
 from p2pmods.upstream.failure import Unreachable
@@ -72,6 +72,23 @@ async def test_a_plain_request_goes_through_it_with_its_whole_url() -> None:
         client.close()
     assert server.requests == ["http://proxy.example.com/go/x/@v/v1.0.0.mod"]
     assert server.log[0].headers["proxy-authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("host", "sent"),
+    [("a" * 63, "a" * 63), ("BÜCHER.example", "xn--bcher-kva.example"), ("[2001:DB8::1]", "[2001:db8::1]")],
+)
+async def test_a_name_is_sent_in_ascii_and_may_be_as_long_as_a_name_may_be(host: str, sent: str) -> None:
+    server = FakeUpstream()
+    server.fault("/", faults.body(b"v1.0.0\n"))
+    async with server.running():
+        environ = {"HTTP_PROXY": server.url, "HTTPS_PROXY": server.url}
+        client = ProxyClient(OfflineState(), limits=QUICK, environ=environ, netrc={})
+        assert await client.get(f"http://{host}:8080", "x/@v/list", Want.LIST) == b"v1.0.0\n"
+        with pytest.raises(Unavailable):
+            await client.get(f"https://{host}:8443", "x/@v/list", Want.LIST)
+        client.close()
+    assert server.requests[:2] == [f"http://{sent}:8080/x/@v/list", f"{sent}:8443"]
 
 
 async def test_a_proxy_we_cannot_speak_to_is_named() -> None:
