@@ -164,8 +164,8 @@ def _environment(flags: Mapping[str, object]) -> dict[str, str]:
 def _wait_ready(data: Path, process: subprocess.Popen[bytes]) -> RunningNode | None:
     """Read its stdout up to the `ready` line, within START_DEADLINE; None when it ended before that."""
     timer = threading.Timer(START_DEADLINE, process.kill)
-    timer.start()
     try:
+        timer.start()
         assert process.stdout is not None
         for line in process.stdout:
             node = read_node_file(data) if line.startswith(READY) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
-from p2pmods.cli.ending import end_as_on_ctrl_c, interrupted
+from p2pmods.cli.ending import end_as_on_ctrl_c, interrupted, was_told_to_end
 from p2pmods.cli.streams import flush_or_give_up, give_up_stdout, prepare
 from p2pmods.errors import P2pmodsError, UserError, printable
 
@@ -32,14 +32,16 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit status."""
-    from p2pmods.cli.app import app
-
     try:
+        from p2pmods.cli.app import app  # takes long enough for a Ctrl-C
+
         status = app(arguments, standalone_mode=False, prog_name="p2pmods")
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return interrupted()
     except SystemExit as error:
+        if was_told_to_end():  # typer knows no other signal than Ctrl-C
+            return interrupted()
         return error.code if isinstance(error.code, int) else FAILED
     except (_UsageProblem, P2pmodsError, OSError, BaseExceptionGroup) as error:
         return _explain(error)

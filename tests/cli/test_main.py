@@ -7,16 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from p2pmods import __version__
+from p2pmods.cli import ending
+from p2pmods.cli.main import run
 from p2pmods.cli.output import duration, plural, size, table
 from tests.cli.runner import p2pmods
 from tests.cli.world import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -140,6 +145,20 @@ def test_ctrl_c_while_the_command_is_still_loaded_shows_no_stack_trace(tmp_path:
     (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
     done = p2pmods("status", env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"})
     assert (done.status, done.err) == (130, "")
+
+
+@pytest.mark.parametrize(("told", "status"), [([], 130), ([int(signal.SIGTERM)], 143)])
+@pytest.mark.parametrize("end", [KeyboardInterrupt, partial(SystemExit, 130)], ids=["while it loads", "by typer"])
+def test_a_command_that_was_told_to_end_says_by_which_signal(
+    monkeypatch: pytest.MonkeyPatch, told: list[int], status: int, end: Callable[[], BaseException]
+) -> None:
+    class Loading(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise end() if name == "app" else AttributeError(name)
+
+    monkeypatch.setattr(ending, "_told", told)
+    monkeypatch.setitem(sys.modules, "p2pmods.cli.app", Loading("p2pmods.cli.app"))
+    assert run(["status"]) == status
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no signal of Windows asks a process to end")

@@ -7,7 +7,9 @@ import math
 import os
 import signal
 import socket
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from p2pmods.cli.client import NODE_FILE, RunningNode, find_node, read_node_file
 from p2pmods.cli.getplan import Query, plan_targets
 from p2pmods.cli.gofiles import find_go_files, load_go_sum, read_sums
-from p2pmods.cli.lease import Lease, is_leased, node_command
+from p2pmods.cli.lease import Lease, _wait_ready, is_leased, node_command
 from p2pmods.cli.needs import needs_of
 from p2pmods.cli.portholder import process_on
 from p2pmods.cli.process import NoSuchProgram, NotExecutable, execute, find_program
@@ -262,6 +264,26 @@ def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(UserError, match=r"cannot use the data directory .*/data: Not a directory; choose another"):
         Lease(tmp_path / "data")
+
+
+def test_a_command_that_is_told_to_end_while_its_node_starts_waits_for_no_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Timer.start
+    timers: list[threading.Timer] = []
+
+    def interrupted(timer: threading.Timer) -> None:
+        timers.append(timer)
+        start(timer)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Timer, "start", interrupted)
+    code = "import sys; sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with pytest.raises(KeyboardInterrupt):
+            _wait_ready(tmp_path, process)
+        process.communicate()
+    assert timers[0].finished.is_set()
 
 
 def test_what_a_dead_process_left_is_no_lease_and_is_removed(tmp_path: Path) -> None:
