@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 USAGE: Final = 2
+CTRL_C: Final = 130  # what typer makes of it
 
 # The usage error of the click inside typer, whichever of its versions: BadParameter's base class.
 _UsageProblem: Final[type[Exception]] = typer.BadParameter.__mro__[1]
@@ -40,11 +41,11 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return interrupted()
     except SystemExit as error:
-        if was_told_to_end():  # typer knows no other signal than Ctrl-C
-            return interrupted()
         return error.code if isinstance(error.code, int) else FAILED
     except (_UsageProblem, P2pmodsError, OSError, BaseExceptionGroup) as error:
         return _explain(error)
+    if status == CTRL_C and was_told_to_end():  # typer knows no other signal
+        return interrupted()
     return status if isinstance(status, int) else 0
 
 

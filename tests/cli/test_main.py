@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
-from types import ModuleType
-from typing import TYPE_CHECKING
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+import typer
 
 from p2pmods import __version__
 from p2pmods.cli import ending
@@ -21,7 +21,6 @@ from tests.cli.runner import p2pmods
 from tests.cli.world import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -148,17 +147,25 @@ def test_ctrl_c_while_the_command_is_still_loaded_shows_no_stack_trace(tmp_path:
 
 
 @pytest.mark.parametrize(("told", "status"), [([], 130), ([int(signal.SIGTERM)], 143)])
-@pytest.mark.parametrize("end", [KeyboardInterrupt, partial(SystemExit, 130)], ids=["while it loads", "by typer"])
+@pytest.mark.parametrize("is_loaded", [False, True])
 def test_a_command_that_was_told_to_end_says_by_which_signal(
-    monkeypatch: pytest.MonkeyPatch, told: list[int], status: int, end: Callable[[], BaseException]
+    monkeypatch: pytest.MonkeyPatch, told: list[int], status: int, *, is_loaded: bool
 ) -> None:
+    def end() -> NoReturn:
+        raise KeyboardInterrupt
+
     class Loading(ModuleType):
         def __getattr__(self, name: str) -> object:
-            raise end() if name == "app" else AttributeError(name)
+            if name == "app":
+                end()
+            return super().__getattribute__(name)
 
+    commands = typer.Typer()
+    commands.command()(lambda: end())
+    loaded = SimpleNamespace(app=commands)
     monkeypatch.setattr(ending, "_told", told)
-    monkeypatch.setitem(sys.modules, "p2pmods.cli.app", Loading("p2pmods.cli.app"))
-    assert run(["status"]) == status
+    monkeypatch.setitem(sys.modules, "p2pmods.cli.app", loaded if is_loaded else Loading("p2pmods.cli.app"))
+    assert run([]) == status
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no signal of Windows asks a process to end")
