@@ -204,18 +204,27 @@ class Dealing:
     def _due(self) -> int:
         """Pieces with which something can be done now; a long pool is not gone through for nothing."""
         once, often, everybody, lacked = 0, 0, -1, 0
+        punctual, lacked_late = -1, 0  # what all others than the late ones have seen, and what a late one has not
         for one in self._followers.values():
             seen = one.has | one.shown
             often |= once & one.has
             once |= one.has
             everybody &= seen
+            if not one.is_late:
+                punctual &= seen
             if len(one.hand) < HAND:
-                lacked |= ~seen
+                lacked_late |= ~seen if one.is_late else 0
+                lacked |= 0 if one.is_late else ~seen
+        lacked |= lacked_late & punctual
         return often | everybody | lacked if lacked else 0
 
     def _give(self, piece: int, now: float) -> None:
-        """Deal it to whoever of those without it has least in hand: what is due, one with a free hand lacks."""
-        without = [one for one in self._followers.values() if not (one.has | one.shown) >> piece & 1]
+        """Deal it to whoever of those without it has least in hand: what is due, one with a free hand lacks.
+
+        A late one is dealt nothing, as what is in its hand was dealt again already: what only such lack is open.
+        """
+        followers = [one for one in self._followers.values() if not one.is_late]
+        without = [one for one in followers if not (one.has | one.shown) >> piece & 1]
         if not without:
             self._open |= 1 << piece
             return

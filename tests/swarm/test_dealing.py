@@ -142,6 +142,26 @@ def test_who_takes_nothing_is_not_waited_for() -> None:
     assert shown(one, "ann") == hand
 
 
+def test_what_somebody_left_with_is_not_left_to_one_who_takes_nothing() -> None:
+    one = dealing(1, "ann", "bob")
+    idle, other = ("ann", "bob") if shown(one, "ann") else ("bob", "ann")
+    one.advance(now=LATE)
+    one.joined("eve", now=LATE)
+    one.grew(2, now=LATE)
+    assert shown(one, "eve") == {1}
+    take(one, "eve", 1, now=LATE)
+    one.left("eve", now=LATE)
+    assert 1 in shown(one, other)
+    assert 1 not in shown(one, idle)
+
+
+def test_what_only_one_lacks_who_takes_nothing_is_open_to_it() -> None:
+    one = dealing(1, "ann")
+    one.advance(now=LATE)
+    one.grew(2, now=LATE)
+    assert shown(one, "ann") == {0, 1}
+
+
 @pytest.mark.parametrize("pause", [0.1, 0.5 * BUSY, 0.95 * BUSY, 1.1 * BUSY, 0.95 * LATE])
 def test_who_takes_all_but_one_for_ever_keeps_it_from_nobody_for_longer_than_others_wait(pause: float) -> None:
     one = dealing(2 * HAND, "mallory", "bob")
