@@ -44,7 +44,7 @@ def setup(flags: Mapping[str, object], *, strict: bool) -> None:
             f"the environment variable GOPROXY={variable} wins over go's settings: unset it (look in your shell's "
             "start-up files), then run this again"
         )
-    if setting.in_file == wanted.written and record == wanted:
+    if _is_done(setting, record, wanted):
         say(f"already set up: GOPROXY={wanted.written}")
     else:
         write_setup_record(config.data, wanted)
@@ -151,12 +151,16 @@ def show(flags: Mapping[str, object], *, strict: bool, as_json: bool) -> None:
             }
         )
         return
-    is_done = setting.in_file == wanted.written and record == wanted
+    is_done = _is_done(setting, record, wanted)
     say(f"GOPROXY is        {setting.in_force}")
     say(f"setup would run   {'nothing: that is done' if is_done else shown_command(wanted.written)}")
     say(f"and undo          {shown_command(wanted.before)}")
     if (variable := winning_variable(wanted.written, os.environ)) is not None:
         say(f"but               GOPROXY={variable} in the environment wins: setup refuses until that is unset")
+
+
+def _is_done(setting: GoProxySetting, record: SetupRecord | None, wanted: SetupRecord) -> bool:
+    return setting.in_file == wanted.written and record == wanted
 
 
 def _plan(config: Config, setting: GoProxySetting, record: SetupRecord | None, *, strict: bool) -> SetupRecord:

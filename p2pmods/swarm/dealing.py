@@ -210,11 +210,12 @@ class Dealing:
             often |= once & one.has
             once |= one.has
             everybody &= seen
-            if not one.is_late:
+            not_dealt = ~seen if len(one.hand) < HAND else 0
+            if one.is_late:
+                lacked_late |= not_dealt
+            else:
                 punctual &= seen
-            if len(one.hand) < HAND:
-                lacked_late |= ~seen if one.is_late else 0
-                lacked |= 0 if one.is_late else ~seen
+                lacked |= not_dealt
         lacked |= lacked_late & punctual
         return often | everybody | lacked if lacked else 0
 
